@@ -1,0 +1,107 @@
+"""The settings that vary by dataset: one optional YAML file, named by `WIZ_CONFIG`.
+
+Every key is optional and an empty file is valid. Unknown keys are refused with the nearest known one, and a filter that
+Wiz does not have for a dataset is refused by name. What a single run overrides is the assets' run configuration.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from wiz_dagster.datasets import Dataset
+from wiz_dagster.errors import SettingsError
+
+
+def _retention(value: object) -> str:
+    text = str(value)
+    if not re.fullmatch(r"[1-9]\d*[dh]", text):
+        raise ValueError("expected days or hours, such as 90d")
+    return text
+
+
+class DatasetSettings(BaseModel):
+    """One dataset's settings; the defaults are those of Elastic's integration where it has the same setting."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=True)
+
+    enabled: bool = True
+    tags: list[str] | None = None
+    """None: the integration's own, `forwarded` and `wiz-<dataset>`."""
+    preserve_original_event: bool = False
+    preserve_duplicate_custom_fields: bool = False
+    lookback: int = Field(default=3, ge=1, le=30)
+    """How many days before today the daily schedule asks for again."""
+    retention: Annotated[str, BeforeValidator(_retention)] | None = None
+    """How long Elasticsearch keeps the documents; None: for ever."""
+    filters: Mapping[str, list[str]] = Field(default_factory=dict)
+    """Applied by Wiz: setting name, such as `severity`, to the values wanted."""
+
+
+def read_dataset_settings(path: Path | None, datasets: Sequence[Dataset]) -> dict[str, DatasetSettings]:
+    """Settings by dataset name, defaults where the file is silent.
+
+    Raises `SettingsError` naming the file, the key and what it expects.
+    """
+    document = _load(path) if path else {}
+    known = {dataset.name: dataset for dataset in datasets}
+    _refuse_unknown(path, "", document, ["datasets"])
+    given = _mapping(path, "datasets", document.get("datasets"))
+    _refuse_unknown(path, "datasets.", given, list(known))
+    return {name: _one(path, dataset, _mapping(path, name, given.get(name))) for name, dataset in known.items()}
+
+
+def check_filters(dataset: Dataset, filters: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The filters as Wiz takes them: `filterBy` key to values. Raises `SettingsError` where Wiz has no such filter."""
+    for name in filters:
+        if name not in dataset.filters:
+            have = ", ".join(sorted(dataset.filters)) or "none"
+            raise SettingsError(f"Wiz has no filter {name!r} for {dataset.name}; it has: {have}.")
+    return {dataset.filters[name]: list(values) for name, values in filters.items() if values}
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise SettingsError(f"WIZ_CONFIG: {path} can't be read as YAML{where}.") from None
+    return _mapping(path, "the file", document)
+
+
+def _mapping(path: Path | None, where: str, value: object) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise SettingsError(f"WIZ_CONFIG: {path}: {where} must be a mapping of names to settings.")
+    return value
+
+
+def _one(path: Path | None, dataset: Dataset, given: dict[str, Any]) -> DatasetSettings:
+    _refuse_unknown(path, f"datasets.{dataset.name}.", given, list(DatasetSettings.model_fields))
+    try:
+        settings = DatasetSettings.model_validate(given)
+        check_filters(dataset, settings.filters)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"WIZ_CONFIG: {path}: datasets.{dataset.name}.{key}: {message}.") from None
+    except SettingsError as error:
+        raise SettingsError(f"WIZ_CONFIG: {path}: datasets.{dataset.name}.filters: {error}") from None
+    return settings
+
+
+def _refuse_unknown(path: Path | None, prefix: str, given: Mapping[str, Any], known: list[str]) -> None:
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+            hint = f"; did you mean {prefix}{near[0]}?" if near else f"; known: {', '.join(known)}."
+            raise SettingsError(f"WIZ_CONFIG: {path}: unknown key {prefix}{key}{hint}")

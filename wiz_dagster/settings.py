@@ -1,0 +1,200 @@
+"""The settings that come from the environment: one model a side, each field under the name of its variable.
+
+The models validate and fill in defaults; nothing here opens a connection or looks at `os.environ` by itself. What varies
+by dataset stands in the file named by `WIZ_CONFIG`, see `dataset_settings.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from wiz_dagster.errors import SettingsError
+
+LEGACY_TOKEN_HOSTS = frozenset({"auth.wiz.io", "auth0.gov.wiz.io"})
+"""Auth0 realms that still want the audience `beyond-api` (reference: OAuth endpoints of Wiz)."""
+NAMESPACE = re.compile(r"[^A-Z\\/*?\"<>| ,#:\-]{1,100}")
+"""What Elasticsearch allows as the namespace of a data stream."""
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value.strip())
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("expected an address such as https://host.example")
+    if parts.username or parts.password:
+        raise ValueError("expected an address without user name and password; they have variables of their own")
+    return value.strip().rstrip("/")
+
+
+def _api_url(value: str) -> str:
+    url = _http_url(value)
+    return url if url.endswith("/graphql") else f"{url}/graphql"
+
+
+def _proxy_url(value: str) -> str:
+    parts = urlsplit(value.strip())
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("expected a proxy address such as http://proxy.example:3128")
+    return value.strip()
+
+
+def _existing_file(value: str) -> Path:
+    path = Path(value).expanduser()
+    if not path.is_file():
+        raise ValueError("expected the path of an existing file")
+    return path
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h)?", str(value).strip())
+    if not found:
+        raise ValueError("expected seconds, or a number with s, m or h, such as 30s")
+    return timedelta(seconds=float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2] or "s"])
+
+
+def _namespace(value: str) -> str:
+    if not NAMESPACE.fullmatch(value):
+        raise ValueError('expected at most 100 lower-case characters without - \\ / * ? " < > | , # : or a space')
+    return value
+
+
+HttpUrl = Annotated[str, BeforeValidator(_http_url)]
+ApiUrl = Annotated[str, BeforeValidator(_api_url)]
+ProxyUrl = Annotated[str, BeforeValidator(_proxy_url)]
+ExistingFile = Annotated[Path, BeforeValidator(_existing_file)]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Namespace = Annotated[str, BeforeValidator(_namespace)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore", hide_input_in_errors=True)
+
+
+class WizSettings(_Settings):
+    """Wiz's API: who asks, where, and how much a second."""
+
+    client_id: str = Field(alias="WIZ_CLIENT_ID", min_length=1)
+    client_secret: SecretStr = Field(alias="WIZ_CLIENT_SECRET", min_length=1)
+    api_url: ApiUrl = Field(alias="WIZ_API_URL")
+    token_url: HttpUrl = Field(default="https://auth.app.wiz.io/oauth/token", alias="WIZ_TOKEN_URL")
+    audience: str = Field(default="", alias="WIZ_AUDIENCE")
+    proxy_url: ProxyUrl | None = Field(default=None, alias="WIZ_PROXY_URL")
+    ca_certs: ExistingFile | None = Field(default=None, alias="WIZ_CA_CERTS")
+    requests_per_second: float = Field(default=3.0, gt=0, allow_inf_nan=False, alias="WIZ_REQUESTS_PER_SECOND")
+    rate_limit_url: str | None = Field(default=None, alias="WIZ_RATE_LIMIT_URL")
+    page_size: int = Field(default=500, ge=1, le=500, alias="WIZ_PAGE_SIZE")
+    window_lag: Duration = Field(default=timedelta(seconds=30), alias="WIZ_WINDOW_LAG")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive_audience(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not (values.get("WIZ_AUDIENCE") or values.get("audience")):
+            token_url = str(values.get("WIZ_TOKEN_URL") or values.get("token_url") or "")
+            legacy = urlsplit(token_url).hostname in LEGACY_TOKEN_HOSTS
+            values = {**values, "WIZ_AUDIENCE": "beyond-api" if legacy else "wiz-api"}
+        return values
+
+
+class ElasticsearchSettings(_Settings):
+    """The cluster that documents go to, and the data streams' namespace."""
+
+    url: HttpUrl = Field(alias="ELASTICSEARCH_URL")
+    api_key: SecretStr | None = Field(default=None, alias="ELASTICSEARCH_API_KEY")
+    username: str | None = Field(default=None, alias="ELASTICSEARCH_USERNAME")
+    password: SecretStr | None = Field(default=None, alias="ELASTICSEARCH_PASSWORD")
+    ca_certs: ExistingFile | None = Field(default=None, alias="ELASTICSEARCH_CA_CERTS")
+    proxy_url: ProxyUrl | None = Field(default=None, alias="ELASTICSEARCH_PROXY_URL")
+    namespace: Namespace = Field(default="default", alias="WIZ_NAMESPACE")
+
+    @model_validator(mode="after")
+    def _one_login(self) -> ElasticsearchSettings:
+        if self.api_key and self.username:
+            raise ValueError("set ELASTICSEARCH_API_KEY or ELASTICSEARCH_USERNAME, not both")
+        if bool(self.username) != bool(self.password):
+            raise ValueError("ELASTICSEARCH_USERNAME and ELASTICSEARCH_PASSWORD belong together: set both or neither")
+        return self
+
+
+class LandingSettings(_Settings):
+    """Where the raw nodes are kept: a path or a URL of a file system that fsspec knows."""
+
+    url: str = Field(default="wiz-landing", alias="WIZ_LANDING_URL", min_length=1)
+
+
+class PipelineSettings(_Settings):
+    """What shapes the definitions themselves; read when they load."""
+
+    start_date: date = Field(default=date(2026, 1, 1), alias="WIZ_START_DATE")
+    destination: Literal["elasticsearch", "files"] = Field(default="elasticsearch", alias="WIZ_DESTINATION")
+    namespace: Namespace = Field(default="default", alias="WIZ_NAMESPACE")
+    config: ExistingFile | None = Field(default=None, alias="WIZ_CONFIG")
+    geoip_database: ExistingFile | None = Field(default=None, alias="WIZ_GEOIP_DATABASE")
+
+    @model_validator(mode="after")
+    def _not_in_the_future(self) -> PipelineSettings:
+        if self.start_date > datetime.now(UTC).date():
+            raise ValueError("WIZ_START_DATE: expected a day that has begun, as YYYY-MM-DD")
+        return self
+
+
+SECRETS = (
+    "WIZ_CLIENT_ID",
+    "WIZ_CLIENT_SECRET",
+    "ELASTICSEARCH_API_KEY",
+    "ELASTICSEARCH_USERNAME",
+    "ELASTICSEARCH_PASSWORD",
+)
+"""Variables that Dagster's configuration may only name, never hold."""
+
+_Model = TypeVar("_Model", bound=_Settings)
+
+
+def read_wiz_settings(environment: Mapping[str, str]) -> WizSettings:
+    """The settings of Wiz's side. Raises `SettingsError` naming every variable that is missing or invalid."""
+    return _read(WizSettings, environment)
+
+
+def read_elasticsearch_settings(environment: Mapping[str, str]) -> ElasticsearchSettings:
+    """The settings of Elasticsearch's side. Raises `SettingsError` as above."""
+    return _read(ElasticsearchSettings, environment)
+
+
+def read_landing_settings(environment: Mapping[str, str]) -> LandingSettings:
+    """Where the landing zone is. Raises `SettingsError` as above."""
+    return _read(LandingSettings, environment)
+
+
+def read_pipeline_settings(environment: Mapping[str, str]) -> PipelineSettings:
+    """What the definitions depend on. Raises `SettingsError` as above."""
+    return _read(PipelineSettings, environment)
+
+
+def variables(model: type[BaseModel]) -> tuple[str, ...]:
+    """The environment variables of a model, in its order."""
+    return tuple(str(field.alias) for field in model.model_fields.values())
+
+
+def _read(model: type[_Model], environment: Mapping[str, str]) -> _Model:
+    given = {name: environment[name] for name in variables(model) if environment.get(name, "").strip()}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error)) from None
+
+
+def _sentence(error: ValidationError) -> str:
+    problems = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = ".".join(map(str, problem["loc"]))
+        text = problem["msg"].removeprefix("Value error, ")
+        text = "is not set; set it in the environment" if problem["type"] == "missing" else text[:1].lower() + text[1:]
+        problems.append(f"{name}: {text}" if name else problem["msg"].removeprefix("Value error, "))
+    return "; ".join(problems) + "."
