@@ -1,0 +1,43 @@
+# What a developer or a newcomer runs; everything lives in .venv and .sandbox of this folder.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help install demo dev test lint bench clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+install: $(STAMP) ## Make .venv with everything in it
+
+$(STAMP): setup.cfg pyproject.toml constraints.txt deploy/prerequisites.sh
+	@python=$$(bash deploy/prerequisites.sh); \
+	"$$python" -m venv .venv; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install ## Backfill three days of a generated tenant into a real Elasticsearch
+	@$(BIN)/wiz-dagster demo
+
+dev: install ## The same services, kept running, with Dagster on http://127.0.0.1:3000
+	@exec $(BIN)/wiz-dagster dev
+
+test: install ## Run the tests
+	@$(BIN)/python -m pytest
+
+lint: install ## Check style, types and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: install ## Measure documents a second and peak memory of a large partition
+	@$(BIN)/python -m benchmarks.partition
+
+clean: ## Remove .venv, the demo's state and what tools left behind
+	rm -rf .venv .sandbox build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
