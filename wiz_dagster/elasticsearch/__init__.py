@@ -1,0 +1,1 @@
+"""The Elasticsearch side: client, index templates, bulk writer, reconciliation, IO manager."""

@@ -1,0 +1,1 @@
+"""What lets a newcomer see all of it on one machine: an Elasticsearch node, a Wiz emulator, the demo. Nothing imports it."""

@@ -1,0 +1,80 @@
+"""What a node with TLS and logins needs besides its settings: a certificate authority, two users, their roles.
+
+Written as files: the node from Maven Central has no API for users. The passwords are made anew at each start and kept in
+private files of the node's folder.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+from wiz_dagster.elasticsearch.roles import ROLES, RUN_ROLE, SETUP_ROLE
+from wiz_dagster.errors import PermanentError
+
+SETUP_USER = "wiz-setup"
+RUN_USER = "wiz-run"
+PBKDF2_ROUNDS = 10_000
+LEAF = "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\nkeyUsage=digitalSignature\n"
+
+
+class Security(NamedTuple):
+    """The settings of a secure node and how to get in: the role `setup` and the role `run`, a user each."""
+
+    settings: dict[str, str]
+    ca_certs: Path
+    setup_password: str
+    run_password: str
+    setup_user: str = SETUP_USER
+    run_user: str = RUN_USER
+
+
+def secure_node(folder: Path, config: Path) -> Security:
+    """Write certificates, users and roles into the node's configuration."""
+    tls = config / "tls"
+    tls.mkdir(mode=0o700)
+    _make_certificates(tls)
+    shutil.copyfile(tls / "ca.crt", folder / "ca.crt")
+    passwords = {SETUP_USER: secrets.token_urlsafe(24), RUN_USER: secrets.token_urlsafe(24)}
+    (config / "users").write_text("".join(f"{name}:{_hashed(password)}\n" for name, password in passwords.items()))
+    (config / "users_roles").write_text(f"{SETUP_ROLE}:{SETUP_USER}\n{RUN_ROLE}:{RUN_USER}\n")
+    (config / "roles.yml").write_text(json.dumps(ROLES, indent=1))
+    settings = {
+        "xpack.security.enabled": "true",
+        "xpack.security.http.ssl.enabled": "true",
+        "xpack.security.http.ssl.certificate": str(tls / "node.crt"),
+        "xpack.security.http.ssl.key": str(tls / "node.key"),
+    }
+    return Security(settings, folder / "ca.crt", passwords[SETUP_USER], passwords[RUN_USER])
+
+
+def _make_certificates(tls: Path) -> None:
+    """Make an authority and a certificate for 127.0.0.1 signed by it, valid for a year."""
+    if not shutil.which("openssl"):
+        raise PermanentError("A secure Elasticsearch node needs the openssl command: install it, or start without TLS.")
+    (tls / "leaf.ext").write_text(LEAF)
+    key = ["-newkey", "rsa:2048", "-nodes", "-sha256"]
+    ca = ["-subj", "/CN=wiz-dagster sandbox CA", "-days", "365", "-keyout", "ca.key", "-out", "ca.crt"]
+    request = ["-subj", "/CN=127.0.0.1", "-keyout", "node.key", "-out", "node.csr"]
+    sign = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "365", "-extfile", "leaf.ext"]
+    for arguments in (
+        ["req", "-x509", *key, *ca],
+        ["req", "-new", *key, *request],
+        ["x509", "-req", "-sha256", "-in", "node.csr", "-out", "node.crt", *sign],
+    ):
+        done = subprocess.run(["openssl", *arguments], cwd=tls, check=False, capture_output=True, text=True)  # noqa: S603, S607
+        if done.returncode:
+            raise PermanentError(f"openssl couldn't make the node's certificates: {done.stderr.strip()[-300:]}")
+
+
+def _hashed(password: str) -> str:
+    """The password as Elasticsearch's file realm keeps it (PBKDF2 with HMAC-SHA512, 32 bytes)."""
+    salt = secrets.token_bytes(32)
+    key = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, PBKDF2_ROUNDS, 32)
+    return f"{{PBKDF2}}{PBKDF2_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(key).decode()}"
