@@ -1,0 +1,64 @@
+"""A whole Wiz tenant: for each dataset a source of nodes, and one clock.
+
+Generated nodes follow from the seed, the dataset and their number alone, so any page of millions costs the same. The
+clock stands still unless it is live; what lies after its "now" doesn't exist yet.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from wiz_dagster.errors import SettingsError
+from wiz_dagster.sandbox.wiz.hashing import stream_key
+from wiz_dagster.sandbox.wiz.roots import BY_DATASET, GIVEN_COLUMNS, ROOTS
+from wiz_dagster.sandbox.wiz.source import GivenSource, Node, Source
+from wiz_dagster.sandbox.wiz.times import micros
+
+DEFAULT_VOLUMES: Mapping[str, int] = {"audit": 1200, "issue": 800}
+
+
+class Tenant:
+    """Generated nodes of `days` days up to `now` (today included), `volumes` of each dataset a day.
+
+    `given` replaces a dataset's generated nodes. With `live` the clock starts at `now` and runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: datetime,
+        seed: int = 1,
+        days: int = 30,
+        volumes: Mapping[str, int] = DEFAULT_VOLUMES,
+        given: Mapping[str, Sequence[Node]] | None = None,
+        live: bool = False,
+    ) -> None:
+        """SettingsError for an unknown dataset, or figures that make no tenant."""
+        given = given or {}
+        unknown = sorted({*volumes, *given} - set(BY_DATASET))
+        if unknown:
+            raise SettingsError(f"The emulator has no dataset {unknown[0]!r}. It has {', '.join(sorted(BY_DATASET))}.")
+        if days < 1 or any(volume < 1 for volume in volumes.values()):
+            raise SettingsError("A generated tenant needs at least one day and one node a day.")
+        self.seed = seed
+        self.days = days
+        self._now = now.astimezone(UTC)
+        self._started = datetime.now(UTC) if live else None
+        first_day = micros(datetime.combine(self._now.date() - timedelta(days=days - 1), datetime.min.time(), UTC))
+        self._sources: dict[str, Source] = {}
+        for root in ROOTS:
+            if root.dataset in given:
+                self._sources[root.dataset] = GivenSource(given[root.dataset], GIVEN_COLUMNS[root.dataset])
+            else:
+                volume = volumes.get(root.dataset, DEFAULT_VOLUMES[root.dataset])
+                self._sources[root.dataset] = root.generate(stream_key(seed, root.dataset), first_day, volume)
+
+    @property
+    def now(self) -> datetime:
+        """The tenant's present moment, UTC."""
+        if self._started is None:
+            return self._now
+        return self._now + (datetime.now(UTC) - self._started)
+
+    def source(self, dataset: str) -> Source:
+        """The nodes of a dataset."""
+        return self._sources[dataset]

@@ -1,0 +1,49 @@
+"""What a day or window of the tenant truly holds, told by reading every node that could be in it.
+
+Independent of the emulator's filters, paging and projection on purpose: tests and the demo hold their results against it.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+
+import numpy as np
+
+from wiz_dagster.sandbox.wiz.roots import BY_DATASET
+from wiz_dagster.sandbox.wiz.source import Node
+from wiz_dagster.sandbox.wiz.tenant import Tenant
+from wiz_dagster.sandbox.wiz.times import micros
+
+_CHUNK = 2000
+
+
+def nodes_of_day(tenant: Tenant, dataset: str, day: str) -> Iterator[Node]:
+    """The whole nodes of a UTC day ("2026-01-31"): by the dataset's first date that isn't null."""
+    start = datetime.combine(date.fromisoformat(day), time(), UTC)
+    return nodes_of_window(tenant, dataset, start, start + timedelta(days=1))
+
+
+def nodes_of_window(tenant: Tenant, dataset: str, start: datetime, end: datetime) -> Iterator[Node]:
+    """The whole nodes whose date lies in [start, end), as the tenant is now; in no particular order."""
+    now = tenant.now
+    source = tenant.source(dataset)
+    everything = source.span(micros(start), micros(end))
+    for first in range(everything.start, everything.stop, _CHUNK):
+        ordinals = np.arange(first, min(first + _CHUNK, everything.stop), dtype=np.int64)
+        for node in source.nodes(ordinals, micros(now)):
+            moment = moment_of(node, dataset)
+            if moment is not None and start <= moment < end and moment <= now:
+                yield node
+
+
+def moment_of(node: Node, dataset: str) -> datetime | None:
+    """The date that says which day a node belongs to, cut to microseconds; None without a readable one."""
+    for name in BY_DATASET[dataset].day_fields:
+        text = node.get(name)
+        if text is None:
+            continue
+        try:
+            moment = datetime.fromisoformat(text)
+        except (TypeError, ValueError):
+            return None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None
