@@ -1,0 +1,23 @@
+"""The datasets: one module, one query and one field table each. A new dataset is those three and a line here."""
+
+from __future__ import annotations
+
+from wiz_dagster.datasets.audit import AUDIT
+from wiz_dagster.datasets.base import Dataset
+from wiz_dagster.datasets.issue import ISSUE
+from wiz_dagster.errors import PermanentError
+
+DATASETS: tuple[Dataset, ...] = (AUDIT, ISSUE)
+
+
+def dataset_named(name: str) -> Dataset:
+    """The dataset of that name.
+
+    Raises:
+        PermanentError: there is none; the message lists the names.
+    """
+    for dataset in DATASETS:
+        if dataset.name == name:
+            return dataset
+    known = ", ".join(dataset.name for dataset in DATASETS)
+    raise PermanentError(f"There is no dataset {name[:40]!r}; choose one of: {known}.")

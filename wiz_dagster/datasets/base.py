@@ -1,0 +1,73 @@
+"""What a dataset is: the record that the rest of the program reads, whichever dataset it handles.
+
+The datasets themselves are one module each beside this one; `DATASETS` in the package lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from wiz_dagster.ecs.columns import Node
+from wiz_dagster.ecs.fields import Field, read_fields
+from wiz_dagster.ecs.frames import Transform
+
+__all__ = ["Dataset", "Node", "Walk"]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One walk through Wiz's pages over a window; `filter_field` is the date filter inside `filterBy` that it uses."""
+
+    filter_field: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One kind of Wiz data.
+
+    Attributes:
+        name: as users write it, also the Elasticsearch dataset's name after `wiz.`.
+        root: the query's root field.
+        scope: the Wiz permission that a service account needs.
+        description: for people, in the UI.
+        walks: how a window is asked for; the nodes of all walks together are the window's.
+        window_fields: node keys giving the time that a node is cut by; the first that isn't null counts.
+        version_field: node key that grows with each change; None: a node never changes.
+        reach_days: how far back Wiz keeps the data; None: no known limit.
+        filters: setting name -> key of `filterBy` that takes a list of values.
+        default_tags: `tags` of a document when none are set.
+        transform: pure function of nodes and options to ECS columns.
+    """
+
+    name: str
+    root: str
+    scope: str
+    description: str
+    walks: tuple[Walk, ...]
+    window_fields: tuple[str, ...]
+    version_field: str | None
+    reach_days: int | None
+    filters: Mapping[str, str]
+    default_tags: tuple[str, ...]
+    transform: Transform
+
+    def query(self) -> str:
+        """The GraphQL query, literally as its file has it."""
+        return _text(f"{self.name}.graphql")
+
+    def fields(self) -> tuple[Field, ...]:
+        """The fields of the documents."""
+        return _fields(self.name)
+
+
+@cache
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _fields(name: str) -> tuple[Field, ...]:
+    return read_fields(_text(f"{name}_fields.csv"))

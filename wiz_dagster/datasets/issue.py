@@ -1,0 +1,238 @@
+"""Dataset `issue`: Wiz's issues, each as it is now, filed under the day of its last status change.
+
+The targets are those of Elastic's integration; beside them stands what it drops: description, the tenant's own link,
+why and by whom it was resolved, assignee, environments, cloud accounts, container and Kubernetes fields.
+How the lists inside an issue (rules, notes, projects, tickets) are renamed stands in `issue_lists.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from types import MappingProxyType
+from typing import Any
+
+from wiz_dagster.datasets.base import Dataset, Node, Walk
+from wiz_dagster.datasets.issue_lists import (
+    account,
+    first_description,
+    note,
+    people,
+    project,
+    renamed_items,
+    rules,
+    ticket,
+)
+from wiz_dagster.ecs.columns import Columns, Values, pluck
+from wiz_dagster.ecs.options import EcsOptions
+from wiz_dagster.ecs.values import URL_PARTS, as_text, is_empty, timestamp, url_parts
+
+OLDER_KEYS = {
+    "sourceRules": ("sourceRule", "control"),
+    "entitySnapshot": ("entity",),
+    "projects": ("project",),
+    "notes": ("note",),
+    "serviceTickets": ("serviceTicket",),
+}
+"""What earlier versions of Wiz's API have in the place of a key; read where the key itself says nothing."""
+
+STATUSES = frozenset({"IN_PROGRESS", "OPEN", "REJECTED", "RESOLVED"})
+SEVERITIES = frozenset({"CRITICAL", "HIGH", "INFORMATIONAL", "LOW", "MEDIUM"})
+TYPES = frozenset(
+    {"ATTACK_SURFACE", "CLOUD_CONFIGURATION", "RISK_TOXIC_COMBINATION", "THREAT_DETECTION", "TOXIC_COMBINATION"}
+)
+DATES = {
+    "updatedAt": "updated_at",
+    "dueAt": "due_at",
+    "resolvedAt": "resolved_at",
+    "reopenedAt": "reopened_at",
+    "rejectionExpiredAt": "rejection_expired_at",
+    "firstEventAt": "first_event_at",
+    "lastEventAt": "last_event_at",
+}
+KEYWORDS = {
+    "status": "wiz.issue.status.value",
+    "type": "wiz.issue.type",
+    "severity": "wiz.issue.severity",
+    "description": "wiz.issue.description",
+    "url": "event.reference",
+    "openReason": "wiz.issue.open_reason",
+    "resolutionReason": "wiz.issue.resolution_reason",
+    "resolutionNote": "wiz.issue.resolution_note",
+    "environments": "wiz.issue.environments",
+    "groupingType": "wiz.issue.grouping_type",
+}
+ENTITY_KEYWORDS = {
+    "cloudProviderURL": ("wiz.issue.entity_snapshot.cloud.provider_url",),
+    "externalId": ("wiz.issue.entity_snapshot.external_id",),
+    "id": ("wiz.issue.entity_snapshot.id",),
+    "name": ("wiz.issue.entity_snapshot.name",),
+    "fullResourceName": ("wiz.issue.entity_snapshot.full_resource_name",),
+    "nativeType": ("wiz.issue.entity_snapshot.native_type",),
+    "providerId": ("wiz.issue.entity_snapshot.provider_id",),
+    "resourceGroupId": ("wiz.issue.entity_snapshot.resource_group_id",),
+    "resourceGroupExternalId": ("wiz.issue.entity_snapshot.resource_group_external_id",),
+    "status": ("wiz.issue.entity_snapshot.status",),
+    "subscriptionId": ("wiz.issue.entity_snapshot.subscription.id",),
+    "subscriptionExternalId": ("wiz.issue.entity_snapshot.subscription.external_id", "cloud.account.id"),
+    "subscriptionName": ("wiz.issue.entity_snapshot.subscription.name", "cloud.account.name"),
+    "type": ("wiz.issue.entity_snapshot.type",),
+    "kubernetesClusterId": ("orchestrator.cluster.id",),
+    "kubernetesClusterName": ("orchestrator.cluster.name",),
+    "kubernetesNamespaceName": ("orchestrator.namespace",),
+    "containerServiceId": ("wiz.issue.entity_snapshot.container_service.id",),
+    "containerServiceName": ("wiz.issue.entity_snapshot.container_service.name",),
+}
+
+KEYS = frozenset(
+    {
+        "id",
+        *KEYWORDS,
+        *DATES,
+        "createdAt",
+        "statusChangedAt",
+        "hasCodeRemediation",
+        "validatedAsExploitable",
+        "resolvedBy",
+        "assignee",
+        "cloudAccounts",
+        *OLDER_KEYS,
+        *chain.from_iterable(OLDER_KEYS.values()),
+    }
+)
+"""The top-level keys that have a place, those of older versions included."""
+
+
+def transform(nodes: Sequence[Node], options: EcsOptions) -> Columns:
+    """The ECS columns of issues."""
+    columns = Columns("wiz.issue", nodes, KEYS)
+    copies = options.preserve_duplicate_custom_fields
+    columns.constant("event", "event.kind")
+    columns.constant(["configuration"], "event.category")
+    columns.constant(["info"], "event.type")
+    ids = columns.keyword(pluck(nodes, "id"), "id", "event.id", *_copy(copies, "wiz.issue.id"))
+    columns.put([_url(item) for item in ids], "event.url")
+    _times(columns, nodes, options)
+    keywords = {key: columns.keyword(pluck(nodes, key), key, path) for key, path in KEYWORDS.items()}
+    for key, known in (("status", STATUSES), ("severity", SEVERITIES), ("type", TYPES)):
+        columns.expect(keywords[key], key, known)
+    columns.boolean(pluck(nodes, "hasCodeRemediation"), "hasCodeRemediation", "wiz.issue.has_code_remediation")
+    columns.boolean(
+        pluck(nodes, "validatedAsExploitable"), "validatedAsExploitable", "wiz.issue.validated_as_exploitable"
+    )
+    _entities(columns, nodes, copies)
+    _lists(columns, nodes)
+    _resolvers(columns, nodes)
+    return columns
+
+
+def _copy(wanted: bool, path: str) -> tuple[str, ...]:
+    """The path of a field that repeats an ECS field, when such are wanted."""
+    return (path,) if wanted else ()
+
+
+def _newest(nodes: Sequence[Node], key: str) -> Values:
+    """The key's values; where one says nothing, what older versions of the API have in its place."""
+    values = pluck(nodes, key)
+    for older in OLDER_KEYS[key]:
+        if any(older in node for node in nodes):
+            values = [node.get(older) if is_empty(value) else value for node, value in zip(nodes, values, strict=True)]
+    return values
+
+
+def _url(issue_id: Any) -> str | None:
+    """The link that Elastic's integration writes: the host is Wiz's general one."""
+    if is_empty(issue_id):
+        return None
+    text = f"[{', '.join(map(as_text, issue_id))}]" if type(issue_id) is list else as_text(issue_id)
+    return f"https://app.wiz.io/issues#~(filters~(status~())~issue~'{text})"
+
+
+def _times(columns: Columns, nodes: Sequence[Node], options: EcsOptions) -> None:
+    copies = options.preserve_duplicate_custom_fields
+    changed = columns.date(
+        pluck(nodes, "statusChangedAt"), "statusChangedAt", *_copy(copies, "wiz.issue.status.changed_at")
+    )
+    created = columns.date(
+        pluck(nodes, "createdAt"), "createdAt", "event.created", *_copy(copies, "wiz.issue.created_at")
+    )
+    dates = {key: columns.date(pluck(nodes, key), key, f"wiz.issue.{target}") for key, target in DATES.items()}
+    candidates = [("statusChangedAt", changed), ("createdAt", created), ("updatedAt", dates["updatedAt"])]
+    columns.main_date(candidates, str(timestamp(options.fetched_at.isoformat())))
+
+
+def _entities(columns: Columns, nodes: Sequence[Node], copies: bool) -> None:
+    entities = columns.objects(_newest(nodes, "entitySnapshot"), "entitySnapshot")
+    prefix = "wiz.issue.entity_snapshot"
+    for key, paths in ENTITY_KEYWORDS.items():
+        columns.keyword(pluck(entities, key), f"entitySnapshot.{key}", *paths)
+    columns.keyword(
+        pluck(entities, "cloudPlatform"),
+        "entitySnapshot.cloudPlatform",
+        "cloud.provider",
+        *_copy(copies, f"{prefix}.cloud.platform"),
+    )
+    columns.keyword(
+        pluck(entities, "region"), "entitySnapshot.region", "cloud.region", *_copy(copies, f"{prefix}.region")
+    )
+    columns.date(pluck(entities, "createdAt"), "entitySnapshot.createdAt", f"{prefix}.created_at")
+    columns.put(_no_null_text(pluck(entities, "tags")), f"{prefix}.tags")
+    columns.put(_no_null_text(pluck(entities, "subscriptionTags")), f"{prefix}.subscription.tags")
+    urls = [url_parts(url) if type(url) is str and url else {} for url in pluck(entities, "cloudProviderURL")]
+    for part in URL_PARTS:
+        columns.put(pluck(urls, part), f"url.{part}")
+
+
+def _no_null_text(values: Values) -> Values:
+    """Some tenants' exports have the text "null" where an object or a list is due."""
+    return [None if value == "null" else value for value in values]
+
+
+def _lists(columns: Columns, nodes: Sequence[Node]) -> None:
+    for key, target, rename in (
+        ("projects", "projects", project),
+        ("serviceTickets", "service_tickets", ticket),
+        ("notes", "notes", note),
+    ):
+        values = _no_null_text(_newest(nodes, key))
+        columns.put(renamed_items(columns, values, rename), f"wiz.issue.{target}")
+    columns.put([people(notes) for notes in columns.by_path["wiz.issue.notes"]], "related.user")
+    source_rules = rules(columns, _no_null_text(_newest(nodes, "sourceRules")))
+    columns.put(source_rules, "wiz.issue.source_rules")
+    columns.put([first_description(item) for item in source_rules], "message")
+    accounts = renamed_items(columns, pluck(nodes, "cloudAccounts"), account)
+    columns.put(accounts, "wiz.issue.cloud_accounts")
+
+
+def _resolvers(columns: Columns, nodes: Sequence[Node]) -> None:
+    resolvers = columns.objects(pluck(nodes, "resolvedBy"), "resolvedBy")
+    columns.keyword(pluck(resolvers, "type"), "resolvedBy.type", "wiz.issue.resolved_by.type")
+    users = columns.objects(pluck(resolvers, "user"), "resolvedBy.user")
+    accounts = columns.objects(pluck(resolvers, "serviceAccount"), "resolvedBy.serviceAccount")
+    assignees = columns.objects(pluck(nodes, "assignee"), "assignee")
+    for objects, source, target, key, name in (
+        (users, "resolvedBy.user", "resolved_by.user", "id", "id"),
+        (users, "resolvedBy.user", "resolved_by.user", "name", "name"),
+        (users, "resolvedBy.user", "resolved_by.user", "email", "email"),
+        (accounts, "resolvedBy.serviceAccount", "resolved_by.service_account", "id", "id"),
+        (accounts, "resolvedBy.serviceAccount", "resolved_by.service_account", "name", "name"),
+        (assignees, "assignee", "assignee", "id", "id"),
+        (assignees, "assignee", "assignee", "name", "name"),
+        (assignees, "assignee", "assignee", "primaryEmail", "email"),
+    ):
+        columns.keyword(pluck(objects, key), f"{source}.{key}", f"wiz.issue.{target}.{name}")
+
+
+ISSUE = Dataset(
+    name="issue",
+    root="issuesV2",
+    scope="read:issues",
+    description="Wiz's issues of all statuses, filed under the day of their last status change.",
+    walks=(Walk("statusChangedAt"), Walk("createdAt")),
+    window_fields=("statusChangedAt", "createdAt"),
+    version_field="updatedAt",
+    reach_days=None,
+    filters=MappingProxyType({"status": "status", "severity": "severity", "project": "project"}),
+    default_tags=("forwarded", "wiz-issue"),
+    transform=transform,
+)

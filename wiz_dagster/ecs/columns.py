@@ -1,0 +1,139 @@
+"""The columns of one batch of nodes while a transform fills them, before they become a frame.
+
+A column is a list with a value a node. Values that Elasticsearch would refuse in a field of that type are set aside:
+they stand in the flattened field `<root>.unmapped` under the name that Wiz gives them, and are counted as drift.
+So are keys that nobody maps. Nothing here knows a dataset.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from wiz_dagster.ecs.values import is_empty, is_ip, timestamp
+
+Node = dict[str, Any]
+Values = list[Any]
+
+_NOTHING: Node = {}
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_LONG = range(-(2**63), 2**63)
+
+
+def pluck(objects: Sequence[Node], key: str) -> Values:
+    """The value of a key in each object, None where it has none."""
+    return [item.get(key) for item in objects]
+
+
+class Columns:
+    """Columns by dotted ECS path, and what drifted while they were filled."""
+
+    def __init__(self, root: str, nodes: Sequence[Node], known_keys: frozenset[str]) -> None:
+        """Start with the nodes' unknown top-level keys set aside. `root` is the dataset's own prefix, `wiz.audit`."""
+        self.by_path: dict[str, Values] = {}
+        self.drift: Counter[str] = Counter()
+        self._unmapped: list[Node | None] = [None] * len(nodes)
+        self.by_path[f"{root}.unmapped"] = self._unmapped
+        if not known_keys.issuperset(set().union(*nodes)):
+            for row, node in enumerate(nodes):
+                for key in node:
+                    if key not in known_keys:
+                        self._keep(row, key, node[key])
+                        self.drift[f"unknown key: {key[:64]}"] += 1
+
+    def put(self, values: Values, *paths: str) -> None:
+        """Take a finished column as it is, under each path."""
+        for path in paths:
+            self.by_path[path] = values
+
+    def constant(self, value: Any, *paths: str) -> None:
+        """The same value for every node."""
+        self.put([value] * len(self._unmapped), *paths)
+
+    def set_aside(self, row: int, source: str, value: Any) -> None:
+        """Keep a value that has no place of its own under the name Wiz gives it, and count it."""
+        if is_empty(value) or value == "null":
+            return
+        self._keep(row, source, value)
+        self.drift[f"wrong type: {source}"] += 1
+
+    def keyword(self, values: Values, source: str, *paths: str) -> Values:
+        """A column of texts, numbers, booleans or lists of them; objects are set aside."""
+        if not _SCALARS.issuperset(map(type, values)):
+            values = self._checked(values, source, _holds_no_object)
+        self.put(values, *paths)
+        return values
+
+    def long(self, values: Values, source: str, *paths: str) -> Values:
+        """A column of whole numbers."""
+        values = self._checked(values, source, lambda value: type(value) is int and value in _LONG)
+        self.put(values, *paths)
+        return values
+
+    def boolean(self, values: Values, source: str, *paths: str) -> Values:
+        """A column of true and false."""
+        values = self._checked(values, source, lambda value: type(value) is bool)
+        self.put(values, *paths)
+        return values
+
+    def ip(self, values: Values, source: str, *paths: str) -> Values:
+        """A column of IP addresses."""
+        values = self._checked(values, source, is_ip)
+        self.put(values, *paths)
+        return values
+
+    def date(self, values: Values, source: str, *paths: str) -> Values:
+        """A column of moments, written as `timestamp()` does."""
+        moments = [timestamp(value) for value in values]
+        for row, (value, moment) in enumerate(zip(values, moments, strict=True)):
+            if moment is None and value is not None:
+                self.set_aside(row, source, value)
+        self.put(moments, *paths)
+        return moments
+
+    def main_date(self, candidates: Sequence[tuple[str, Values]], last_resort: str) -> None:
+        """`@timestamp`: each node's first candidate that has a moment. A node without the first one is counted."""
+        first, moments = candidates[0]
+        missing = sum(moment is None for moment in moments)
+        if missing:
+            self.drift[f"missing date: {first}"] += missing
+            columns = [values for _, values in candidates]
+            moments = [next(filter(None, row), last_resort) for row in zip(*columns, strict=True)]
+        self.put(moments, "@timestamp")
+
+    def objects(self, values: Values, source: str) -> list[Node]:
+        """The objects of a column, an empty one where there is none; what is no object is set aside."""
+        if {dict}.issuperset(map(type, values)):
+            return values
+        for row, value in enumerate(values):
+            if type(value) is not dict:
+                self.set_aside(row, source, value)
+        return [value if type(value) is dict else _NOTHING for value in values]
+
+    def expect(self, values: Iterable[Any], source: str, known: frozenset[str]) -> None:
+        """Count the texts that are none of the known values of an enumeration."""
+        for value in values:
+            if type(value) is str and value not in known and value:
+                self.drift[f"unknown value: {source}={value[:64]}"] += 1
+
+    def _checked(self, values: Values, source: str, fits: Callable[[Any], bool]) -> Values:
+        checked = list(values)
+        for row, value in enumerate(values):
+            if value is not None and not fits(value):
+                self.set_aside(row, source, value)
+                checked[row] = None
+        return checked
+
+    def _keep(self, row: int, source: str, value: Any) -> None:
+        kept = self._unmapped[row]
+        if kept is None:
+            kept = self._unmapped[row] = {}
+        earlier = kept.get(source)
+        kept[source] = value if earlier is None else [earlier, value]
+
+
+def _holds_no_object(value: Any) -> bool:
+    if type(value) is list:
+        return all(map(_holds_no_object, value))
+    return type(value) is not dict

@@ -1,0 +1,148 @@
+"""Single values: times, texts of odd values, URL parts, pruning of what is empty.
+
+Everything here is total: any value that JSON can hold gives a result, never an exception. Columns of values are
+`columns.py`'s matter, whole documents `documents.py`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any
+
+import orjson
+
+MAX_DEPTH = 12
+"""Levels of objects and lists kept below one field; deeper ones become JSON text (Elasticsearch allows 20 in all)."""
+
+URL_PARTS = (
+    "original",
+    "scheme",
+    "domain",
+    "port",
+    "path",
+    "query",
+    "fragment",
+    "extension",
+    "username",
+    "password",
+    "user_info",
+)
+"""Names below ECS `url.` (`user_info` is what Elasticsearch's URI parser adds)."""
+
+TOO_DEEP = "(nested too deep to be written as JSON)"
+
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:[Zz]|[+-]\d\d:?\d\d)?)?",
+    re.ASCII,
+)
+_URL = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
+_PORT = re.compile(r"(.*?)(?::(\d{0,5}))?", re.DOTALL)
+
+
+def timestamp(value: Any) -> str | None:
+    """The moment as `YYYY-MM-DDTHH:MM:SS.mmmZ` (cut to milliseconds), or None for anything but an ISO 8601 text.
+
+    A date alone is its midnight, a time without an offset is UTC.
+    """
+    if type(value) is not str or not _TIME.fullmatch(value):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.upper())
+        if moment.tzinfo not in (None, UTC):
+            moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment.isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+def is_ip(value: Any) -> bool:
+    """Whether Elasticsearch takes the value into a field of type `ip` (it knows no zone ids)."""
+    if type(value) is not str or "%" in value:
+        return False
+    try:
+        ip_address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def as_text(value: Any) -> str:
+    """JSON text of any value, the text itself for a text."""
+    if type(value) is str:
+        return value
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # deeper than 254 levels
+        return TOO_DEEP
+
+
+def related_text(value: Any) -> str:
+    """The text that stands in `related.*`: lists and objects as Elastic's pipelines write them (`{0=a, 1=b}`)."""
+    if isinstance(value, list):
+        return "{" + ", ".join(f"{number}={as_text(item)}" for number, item in enumerate(value)) + "}"
+    return as_text(value)
+
+
+def distinct_texts(values: Iterable[Any]) -> list[str] | None:
+    """The values that say something, as texts, each once, in order; None when there is none."""
+    return list(dict.fromkeys(related_text(value) for value in values if not is_empty(value))) or None
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a value says nothing: None, an empty text, list or object. 0 and False say something."""
+    return not value and value is not False and value != 0
+
+
+def pruned(value: Any, depth: int = 0) -> Any:
+    """The list or object without what is empty, at every level; empty when nothing is left.
+
+    Below `MAX_DEPTH` levels a list or object becomes its JSON text.
+    """
+    if depth >= MAX_DEPTH:
+        return as_text(value)
+    if type(value) is dict:
+        kept: dict[str, Any] = {}
+        for key, item in value.items():
+            if type(item) is dict or type(item) is list:
+                item = pruned(item, depth + 1) if item else None
+            if item or (item is not None and item != "" and item != {} and item != []):
+                kept[key] = item
+        return kept
+    items = (pruned(item, depth + 1) if item and type(item) in (dict, list) else item for item in value)
+    return [item for item in items if not is_empty(item)]
+
+
+def url_parts(url: str) -> dict[str, Any]:
+    """The parts of a URL by their names below ECS `url.*` (RFC 3986, appendix B; nothing is decoded).
+
+    Of an opaque one (`mailto:…`) only the scheme is a part.
+    """
+    match = _URL.fullmatch(url)
+    if match is None:
+        return {"original": url}
+    scheme, authority, path, query, fragment = match.groups()
+    if scheme and authority is None and not path.startswith("/"):
+        return {"original": url, "scheme": scheme, "fragment": fragment}
+    parts: dict[str, Any] = {"original": url, "scheme": scheme, "path": path, "query": query, "fragment": fragment}
+    if "." in path.rpartition("/")[2]:
+        parts["extension"] = path.rpartition(".")[2]
+    if authority:
+        _add_authority(parts, authority)
+    return parts
+
+
+def _add_authority(parts: dict[str, Any], authority: str) -> None:
+    user_info, at, host = authority.rpartition("@")
+    if at:
+        parts["user_info"] = user_info
+        if ":" in user_info:
+            parts["username"], _, parts["password"] = user_info.partition(":")
+    match = _PORT.fullmatch(host)
+    if match is None:
+        return
+    parts["domain"] = match[1]
+    if match[2]:
+        parts["port"] = int(match[2])

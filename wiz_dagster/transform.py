@@ -1,0 +1,80 @@
+"""Raw nodes to ECS documents, NDJSON to NDJSON: what the command `transform` does, without Dagster or Elasticsearch.
+
+The same code makes the documents as in the asset. Lines are handled in batches and come out in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import BinaryIO, TextIO
+
+import orjson
+
+from wiz_dagster.datasets import dataset_named
+from wiz_dagster.datasets.base import Dataset
+from wiz_dagster.ecs.columns import Node
+from wiz_dagster.ecs.documents import frame_documents
+from wiz_dagster.ecs.frames import frame_nodes
+from wiz_dagster.ecs.options import EcsOptions
+
+BATCH = 500
+PRESERVE_ORIGINAL = "preserve_original_event"
+PRESERVE_DUPLICATES = "preserve_duplicate_custom_fields"
+
+
+def options_of_tags(dataset: Dataset, tags: tuple[str, ...] | None, fetched_at: datetime) -> EcsOptions:
+    """The options that tags stand for: the two preserve tags are switches too; None means the default tags."""
+    return EcsOptions(
+        tags=dataset.default_tags if tags is None else tags,
+        fetched_at=fetched_at,
+        preserve_original_event=PRESERVE_ORIGINAL in (tags or ()),
+        preserve_duplicate_custom_fields=PRESERVE_DUPLICATES in (tags or ()),
+    )
+
+
+def transform_lines(
+    dataset_name: str, source: BinaryIO, target: BinaryIO, errors: TextIO, tags: tuple[str, ...] | None
+) -> int:
+    """Write the document of each line that holds a JSON object; report the others on `errors` by number.
+
+    Returns:
+        The exit status: 0, or 1 when a line was reported.
+
+    Raises:
+        PermanentError: there is no such dataset.
+    """
+    dataset = dataset_named(dataset_name)
+    options = options_of_tags(dataset, tags, datetime.now(UTC))
+    status = 0
+    numbered = enumerate(source, start=1)
+    while batch := list(islice(numbered, BATCH)):
+        lines: list[bytes] = []
+        nodes: list[Node] = []
+        for number, line in batch:
+            node = _parsed(line)
+            if isinstance(node, dict):
+                lines.append(line.strip())
+                nodes.append(node)
+            else:
+                errors.write(f"line {number}: {'not a JSON object' if node is not None else 'not JSON'}\n")
+                status = 1
+        frame, _ = frame_nodes(dataset, nodes, lines, options)
+        target.writelines(_ended(frame_documents(frame)))
+    target.flush()
+    return status
+
+
+def _parsed(line: bytes) -> object:
+    """What the line holds; None when it isn't JSON (and for `null`, which isn't an object either)."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _ended(documents: Iterator[bytes]) -> Iterator[bytes]:
+    for document in documents:
+        yield document
+        yield b"\n"
