@@ -1,0 +1,93 @@
+"""A stream of single operations becomes bulk requests, several in flight, in bounded memory.
+
+Operations are cut into batches by bytes and count here and counted here; how one batch is sent, retried, split and
+judged is in `bulk_batch.py`. What to create or delete is decided elsewhere (`reconcile.py`).
+"""
+
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from types import TracebackType
+from typing import Self
+
+from elasticsearch import Elasticsearch
+
+from wiz_dagster.elasticsearch.bulk_batch import Backoff, BatchSender, BulkCounts, Operation, Outcome, Rejection
+
+BATCH_BYTES = 4_500_000
+BATCH_OPERATIONS = 2_000
+IN_FLIGHT = 4
+
+
+class BulkWriter:
+    """Writes operations to one index or data stream; use it as a context manager, which waits for the last answer.
+
+    `on_rejected` is called, in the thread that feeds, for each operation that Elasticsearch refuses for good.
+    Feeding and leaving raise PermanentError (refused altogether) and TransientError (gave up retrying).
+    """
+
+    def __init__(
+        self,
+        client: Elasticsearch,
+        index: str,
+        on_rejected: Callable[[Rejection], None],
+        *,
+        stream_only: bool = False,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.counts = BulkCounts()
+        self._sender = BatchSender(client, index, stream_only=stream_only, backoff=backoff or Backoff())
+        self._on_rejected = on_rejected
+        self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="bulk")
+        self._flying: set[Future[Outcome]] = set()
+        self._batch: list[Operation] = []
+        self._batch_bytes = 0
+        self._most_bytes = BATCH_BYTES
+
+    def create(self, document_id: str, document: bytes) -> None:
+        """Stores a document unless its id is there already."""
+        self._add(Operation(document_id, b'{"create":{"_id":"%b"}}\n%b\n' % (document_id.encode(), document)))
+
+    def delete(self, index: str, document_id: str) -> None:
+        """Removes one document from the (backing) index that holds it."""
+        self._add(
+            Operation(document_id, b'{"delete":{"_index":"%b","_id":"%b"}}\n' % (index.encode(), document_id.encode()))
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._dispatch()
+                while self._flying:
+                    self._collect()
+        finally:
+            self._sender.stop()
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _add(self, operation: Operation) -> None:
+        size = len(operation.body)
+        if self._batch and (self._batch_bytes + size > self._most_bytes or len(self._batch) >= BATCH_OPERATIONS):
+            self._dispatch()
+        self._batch.append(operation)
+        self._batch_bytes += size
+
+    def _dispatch(self) -> None:
+        while len(self._flying) >= IN_FLIGHT:
+            self._collect()
+        if self._batch:
+            self._flying.add(self._pool.submit(self._sender.send, self._batch))
+        self._batch, self._batch_bytes = [], 0
+
+    def _collect(self) -> None:
+        done, self._flying = wait(self._flying, return_when=FIRST_COMPLETED)
+        for future in done:
+            outcome = future.result()
+            self.counts.add(outcome.counts)
+            if outcome.refused_bytes:
+                self._most_bytes = min(self._most_bytes, max(outcome.refused_bytes // 2, 1))
+            for rejection in outcome.rejections:
+                self._on_rejected(rejection)

@@ -1,0 +1,205 @@
+"""Writing a partition: what Elasticsearch holds of it is listed and made equal to what was landed.
+
+Missing documents are created, then stale ones and further copies deleted; documents of anything else are never touched.
+Run twice, killed or rolled over in between, the result is the same. Requests are in `bulk.py`, reading in `listing.py`.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from elasticsearch import Elasticsearch
+
+from wiz_dagster.ecs.fingerprint import fingerprint
+from wiz_dagster.elasticsearch.bulk import BulkWriter
+from wiz_dagster.elasticsearch.bulk_batch import Backoff, Rejection
+from wiz_dagster.elasticsearch.client import translated
+from wiz_dagster.elasticsearch.digests import (
+    ID_BYTES,
+    Entries,
+    among,
+    digests,
+    document_ids,
+    make_entries,
+    node_count,
+    raw_ids,
+    superseding,
+    text_id,
+    without,
+)
+from wiz_dagster.elasticsearch.listing import Listing, list_partition, refresh
+from wiz_dagster.elasticsearch.partition import EcsPartition, FrameBatch, WriteReport
+from wiz_dagster.elasticsearch.rejections import Rejections
+from wiz_dagster.elasticsearch.stamping import Stamper
+from wiz_dagster.elasticsearch.templates import ensure
+from wiz_dagster.errors import PermanentError, TransientError
+from wiz_dagster.landing.dead_letters import read_dead_letters, write_dead_letters
+from wiz_dagster.landing.receipts import Receipt, read_receipt, write_receipt
+from wiz_dagster.landing.write_lock import write_lock
+from wiz_dagster.landing.zone import LandingZone
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a partition goes, and how.
+
+    The cluster's client, the namespace, the run that writes; how long a stream that doesn't exist yet will keep its
+    documents (None: for ever).
+    """
+
+    client: Elasticsearch
+    namespace: str
+    run_id: str
+    retention: str | None = None
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+def stream_name(dataset: str, namespace: str) -> str:
+    """The data stream of a dataset."""
+    return f"logs-wiz.{dataset}-{namespace}"
+
+
+def write_partition(partition: EcsPartition, zone: LandingZone, to: Destination) -> WriteReport:
+    """Make the partition's documents in Elasticsearch equal to its newest landed nodes; two writers take turns.
+
+    Raises PermanentError when Elasticsearch refuses (more than `MOST_REJECTIONS` documents, too), TransientError when
+    it can't be reached or another run landed the same day meanwhile: then nothing was deleted.
+    """
+    started = time.monotonic()
+    with write_lock(zone, partition.dataset.name, partition.day, to.namespace), translated():
+        report = _Reconciliation(partition, zone, to).run()
+    report.seconds = time.monotonic() - started
+    partition.report = report
+    return report
+
+
+class _Reconciliation:
+    def __init__(self, partition: EcsPartition, zone: LandingZone, to: Destination) -> None:
+        self._partition = partition
+        self._zone = zone
+        self._to = to
+        self._stream = stream_name(partition.dataset.name, to.namespace)
+        self._place = (zone, partition.dataset.name, partition.day, to.namespace)
+        self._fingerprint = fingerprint(partition.dataset, partition.options)
+        self._report = WriteReport()
+        self._rejections = Rejections()
+
+    def run(self) -> WriteReport:
+        self._check_generation()
+        installed = ensure(self._to.client, self._partition.dataset, self._to.retention)
+        self._report.warnings += installed.warnings
+        listing = self._list()
+        receipt = self._trusted_receipt(listing)
+        entries = self._create_missing(listing, receipt)
+        if self._report.created:
+            listing = self._list()
+        self._check_generation()
+        if self._delete_superfluous(listing, entries):
+            listing = self._list()
+        self._remember(receipt, entries)
+        return self._figures(listing, entries)
+
+    def _list(self) -> Listing:
+        warning = refresh(self._to.client, self._stream)
+        if warning and warning not in self._report.warnings:
+            self._report.warnings.append(warning)
+        return list_partition(self._to.client, self._stream, self._partition.day)
+
+    def _check_generation(self) -> None:
+        name, day = self._partition.dataset.name, self._partition.day
+        if self._zone.generation(name, day) != self._partition.landed.generation:
+            raise TransientError(
+                f"Another run landed {name} of {day} while this one was writing it: run the partition again."
+            )
+
+    def _trusted_receipt(self, listing: Listing) -> Receipt | None:
+        """The last receipt, if documents would be made the same way today and Elasticsearch holds exactly those."""
+        receipt = read_receipt(*self._place)
+        trusted = (
+            receipt is not None
+            and receipt.fingerprint == self._fingerprint
+            and receipt.generation <= self._partition.landed.generation
+            and not listing.foreign
+            and np.array_equal(listing.ids, document_ids(receipt.entries))
+            and not any(read_dead_letters(*self._place))
+        )
+        return receipt if trusted else None
+
+    def _create_missing(self, listing: Listing, receipt: Receipt | None) -> Entries:
+        """Creates what isn't listed; returns an entry for each document that the partition has to hold."""
+        nodes, documents = bytearray(), bytearray()
+        stamper = Stamper(self._partition.dataset.name, self._to.namespace, self._partition.day, self._to.run_id)
+        writer = BulkWriter(
+            self._to.client, self._stream, self._rejections.add, stream_only=True, backoff=self._to.backoff
+        )
+        try:
+            with writer:
+                for batch in self._new_frames(receipt):
+                    self._report.look_at(batch, self._partition.dataset.name)
+                    stamped = list(stamper.stamp_frame(batch.frame))
+                    raw = b"".join(one.digest for one in stamped)
+                    for one, there in zip(stamped, among(digests(raw), listing.ids), strict=True):
+                        if not there:
+                            writer.create(text_id(one.digest), one.document)
+                    nodes += b"".join(key[:ID_BYTES] for key in batch.frame.index)
+                    documents += raw
+        except PermanentError:
+            if self._rejections:
+                write_dead_letters(*self._place, self._rejections.letters())
+            raise
+        self._report.created = writer.counts.created
+        self._report.retried = writer.counts.retried
+        self._report.bytes = writer.counts.bytes
+        made = make_entries(bytes(nodes), bytes(documents))
+        return made if receipt is None else superseding(receipt.entries, made)
+
+    def _new_frames(self, receipt: Receipt | None) -> Iterable[FrameBatch]:
+        if receipt is None:
+            return self._partition.frames()
+        if receipt.generation == self._partition.landed.generation:
+            return ()
+        return self._partition.frames(after_generation=receipt.generation)
+
+    def _delete_superfluous(self, listing: Listing, entries: Entries) -> int:
+        """Deletes what the partition doesn't hold any more and further copies; returns how many documents went."""
+        superfluous = ~among(listing.ids, document_ids(entries)) | listing.copies()
+        doomed = [
+            (listing.indices[place], text_id(raw))
+            for place, raw in zip(listing.places[superfluous], raw_ids(listing.ids[superfluous]), strict=True)
+        ]
+        if not doomed and not listing.foreign:
+            return 0
+        with BulkWriter(self._to.client, self._stream, _refuse_delete, backoff=self._to.backoff) as writer:
+            for index, document_id in (*doomed, *listing.foreign):
+                writer.delete(index, document_id)
+        self._report.deleted = writer.counts.deleted
+        self._report.bytes += writer.counts.bytes
+        return len(doomed) + len(listing.foreign)
+
+    def _remember(self, receipt: Receipt | None, entries: Entries) -> None:
+        write_dead_letters(*self._place, self._rejections.letters())
+        generation = self._partition.landed.generation
+        if receipt is None or receipt.generation != generation:
+            stored = without(entries, self._rejections.ids())
+            write_receipt(*self._place, Receipt(generation, self._fingerprint, stored))
+
+    def _figures(self, listing: Listing, entries: Entries) -> WriteReport:
+        report = self._report
+        wanted = document_ids(entries)
+        report.nodes = node_count(entries)
+        report.documents = len(entries)
+        report.rejected = len(self._rejections)
+        report.reasons = self._rejections.reasons()
+        report.unchanged = len(wanted) - report.created - report.rejected
+        report.documents_in_elasticsearch = len(listing.ids) + len(listing.foreign)
+        present = int(np.count_nonzero(among(wanted, listing.ids)))
+        report.duplicates = report.documents_in_elasticsearch - present
+        return report
+
+
+def _refuse_delete(rejection: Rejection) -> None:
+    raise PermanentError(
+        f"Elasticsearch refused to delete a stale document ({rejection.kind}, HTTP {rejection.status}): "
+        "check the role's privileges and the index's blocks."
+    )

@@ -1,0 +1,66 @@
+"""Reads a partition's documents out of a data stream, page by page, as they stood at one moment.
+
+By `labels.dagster_partition` and never by `@timestamp`, which may be of another day. A read that isn't complete is an
+error, never a shorter answer.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from elasticsearch import Elasticsearch, NotFoundError
+
+from wiz_dagster.errors import TransientError
+
+KEEP_ALIVE = "2m"
+PARTITION_FIELD = "labels.dagster_partition"
+HIT_PARTS = ("_id", "_index", "sort")
+ANSWER_PARTS = ("pit_id", "timed_out", "_shards.failed")
+
+
+@contextmanager
+def point_in_time(client: Elasticsearch, stream: str) -> Iterator[str | None]:
+    """The id of a point in time of the stream; None when there is no such stream."""
+    try:
+        point = client.open_point_in_time(index=stream, keep_alive=KEEP_ALIVE)["id"]
+    except NotFoundError:
+        yield None
+        return
+    try:
+        yield point
+    finally:
+        client.options(ignore_status=404).close_point_in_time(id=point)
+
+
+def pages(
+    client: Elasticsearch, point: str, day: str, size: int, *, source: bool, part: dict[str, int] | None = None
+) -> Iterator[list[dict[str, Any]]]:
+    """The hits of one partition, `size` a page, with or without `_source`; `part` is one slice of all.
+
+    Raises TransientError when Elasticsearch can't answer for all of its shards.
+    """
+    wanted = [*ANSWER_PARTS, *(f"hits.hits.{name}" for name in (*HIT_PARTS, *(["_source"] if source else [])))]
+    after: Any = None
+    while True:
+        answer = client.search(
+            pit={"id": point, "keep_alive": KEEP_ALIVE},
+            slice=part,
+            query={"term": {PARTITION_FIELD: day}},
+            sort=["_shard_doc"],
+            search_after=after,
+            size=size,
+            source=source,
+            track_total_hits=False,
+            filter_path=wanted,
+        ).body
+        if answer["timed_out"] or answer["_shards"]["failed"]:
+            raise TransientError(
+                f"Elasticsearch could not read the documents of {day} on all shards: see that the stream's indices are "
+                "healthy, then run the partition again."
+            )
+        hits: list[dict[str, Any]] = answer.get("hits", {}).get("hits", [])
+        if not hits:
+            return
+        yield hits
+        after = hits[-1]["sort"]
+        point = answer.get("pit_id", point)

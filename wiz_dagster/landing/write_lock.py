@@ -1,0 +1,29 @@
+"""The lock that makes two writers of one partition to one destination take turns.
+
+On a local landing zone it is an advisory file lock, which dies with its process. An object store has none: there, what
+keeps competing writers from harm is that each creates by id and deletes only while the generation stands still.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wiz_dagster.landing.local_store import LocalStore
+from wiz_dagster.landing.zone import LandingZone, day_folder
+
+
+@contextmanager
+def write_lock(zone: LandingZone, dataset: str, day: str, namespace: str) -> Iterator[None]:
+    """Waits until no other process on this machine writes the partition to this namespace."""
+    if not isinstance(zone.store, LocalStore):
+        yield
+        return
+    path = Path(zone.store.url) / day_folder(dataset, day) / f".write.{namespace}.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
