@@ -1,7 +1,7 @@
 """Connects to Elasticsearch and tells in our words what went wrong there.
 
-The client neither retries, nor compresses, nor decodes more than it must: the bulk writer decides about these. Works with
-servers 8.19 and 9.x, and with builds that lack `GET /`.
+The client neither retries nor compresses: the bulk writer decides about these. Works with servers 8.19 and 9.x, and
+with builds that lack `GET /`.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def server_version(client: Elasticsearch) -> str:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the client's exceptions into PermanentError or TransientError with what to do; documents never get into them."""
+    """Turn the client's exceptions into PermanentError or TransientError, with what to do and without documents."""
     try:
         yield
     except (ApiError, NoConnection, ConnectionTimeout, TlsError, SerializationError) as error:

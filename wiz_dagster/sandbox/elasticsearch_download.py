@@ -134,4 +134,3 @@ def _unpack(archive: Path, folder: Path) -> None:
         path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
     for path in folder.glob("elasticsearch-*"):
         path.chmod(0o755)
-

@@ -10,11 +10,9 @@ import base64
 import json
 import os
 import shutil
-import signal
 import ssl
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -25,7 +23,7 @@ from typing import Self
 from wiz_dagster.errors import PermanentError, TransientError
 from wiz_dagster.sandbox import node_keeper
 from wiz_dagster.sandbox.elasticsearch_download import Server, install_server, missing_part
-from wiz_dagster.sandbox.node_folders import lasting_node_folder, node_account, reachable, temporary_node_folder
+from wiz_dagster.sandbox.node_folders import lasting_node_folder, node_account, temporary_node_folder
 from wiz_dagster.sandbox.node_security import Security, secure_node
 
 HEAP_MB = 512
@@ -51,10 +49,10 @@ def available() -> str | None:
 class ElasticsearchNode:
     """One node, alive inside its `with` block and never longer than this process.
 
-    `data_dir` keeps the data between two nodes; without it a fresh folder is used and removed. `port` 0 takes a free one.
-    `secure` switches on TLS and basic authentication with the two users of `security`. Where root's data folder is out
-    of reach for the node's user, see `node_folders.py`. Starting raises PermanentError or TransientError, the end of the
-    node's log in the message.
+    `data_dir` keeps the data between two nodes; without it a fresh folder is used and removed. `port` 0 takes a free
+    one. `secure` switches on TLS and basic authentication with the two users of `security`. What happens to a data
+    folder of root's that the node's user can't reach is in `node_folders.py`. Starting raises PermanentError or
+    TransientError, with the end of the node's log.
     """
 
     def __init__(
@@ -210,5 +208,7 @@ class ElasticsearchNode:
 
     def _died(self) -> PermanentError:
         if self._keeper and self._keeper.returncode == node_keeper.LOCKED:
-            return PermanentError(f"Another Elasticsearch node runs on {self._folder}: stop it, or name another folder.")
+            return PermanentError(
+                f"Another Elasticsearch node runs on {self._folder}: stop it, or take another folder."
+            )
         return PermanentError(f"Elasticsearch stopped while starting. The end of its log:\n{self._log_end()}")

@@ -1,7 +1,7 @@
 """Where a node's files lie and which user it runs as: Elasticsearch refuses to run as root.
 
-A caller who is root starts the node as `nobody`, which can't enter root's private folders; a data folder in such a place
-becomes a link to one below `/var/tmp`, and goes with it. Everyone else runs the node as themselves, in their own folders.
+A caller who is root starts the node as `nobody`, who can't enter root's private folders: a data folder in such a place
+gets a link to one below `/var/tmp`, which goes with it. Everyone else runs the node as themselves.
 """
 
 from __future__ import annotations

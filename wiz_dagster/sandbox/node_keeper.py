@@ -1,7 +1,7 @@
-"""A process between the starter and its Elasticsearch node, run as a script: the node lives as long as its standard input.
+"""A process between the starter and its Elasticsearch node, run as a script: the node lives as long as its input.
 
-The starter holds the other end of that pipe, so that the node stops when it closes it, and also when the starter dies in
-any way, kill -9 included; no thread of the starter matters. The order comes as one line of JSON. Only the standard
+The starter holds the other end of that pipe: the node stops when it is closed, and also when the starter dies in any
+way, kill -9 included, whichever of its threads started the node. The order comes as one line of JSON. Only the standard
 library is used, so that it starts quickly wherever the package lies.
 """
 
@@ -48,7 +48,7 @@ def start(order: dict[str, Any], log: IO[bytes]) -> subprocess.Popen[bytes]:
     others: dict[str, Any] = {}
     if os.geteuid() == 0:
         others = {"user": order["uid"], "group": order["gid"], "extra_groups": []}
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603
         order["command"],
         env=order["environment"],
         cwd=order["folder"],
@@ -57,7 +57,7 @@ def start(order: dict[str, Any], log: IO[bytes]) -> subprocess.Popen[bytes]:
         stderr=log,
         start_new_session=True,
         umask=0o077,
-        preexec_fn=_die_with_parent,  # noqa: PLW1509 (this process has one thread)
+        preexec_fn=_die_with_parent,
         **others,
     )
 

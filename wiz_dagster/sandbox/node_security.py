@@ -1,7 +1,7 @@
 """What a node with TLS and logins needs besides its settings: a certificate authority, two users, their roles.
 
-Written as files: the node from Maven Central has no API for users. The passwords are made anew at each start and kept in
-private files of the node's folder.
+Written as files: the node from Maven Central has no API for users. The passwords are made anew at each start; the
+node's folder keeps their hashes alone.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def secure_node(folder: Path, config: Path) -> Security:
     passwords = {SETUP_USER: secrets.token_urlsafe(24), RUN_USER: secrets.token_urlsafe(24)}
     (config / "users").write_text("".join(f"{name}:{_hashed(password)}\n" for name, password in passwords.items()))
     (config / "users_roles").write_text(f"{SETUP_ROLE}:{SETUP_USER}\n{RUN_ROLE}:{RUN_USER}\n")
-    (config / "roles.yml").write_text(json.dumps(ROLES, indent=1))
+    (config / "roles.yml").write_text("".join(f"{name}: {json.dumps(role)}\n" for name, role in ROLES.items()))
     settings = {
         "xpack.security.enabled": "true",
         "xpack.security.http.ssl.enabled": "true",
