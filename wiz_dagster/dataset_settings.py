@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from wiz_dagster.datasets import Dataset
+from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.errors import SettingsError
 
 

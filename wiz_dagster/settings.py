@@ -1,7 +1,7 @@
 """The settings that come from the environment: one model a side, each field under the name of its variable.
 
-The models validate and fill in defaults; nothing here opens a connection or looks at `os.environ` by itself. What varies
-by dataset stands in the file named by `WIZ_CONFIG`, see `dataset_settings.py`.
+The models validate and fill in defaults; nothing here opens a connection or looks at `os.environ` by itself. What
+varies by dataset stands in the file named by `WIZ_CONFIG`, see `dataset_settings.py`.
 """
 
 from __future__ import annotations

@@ -80,6 +80,8 @@ class FetchReport:
     """Nodes dropped because an equal one was yielded already."""
     wiz_count: int | None = None
     """Wiz's own count for the first walk of the window; may be a floor, and may hold a node of the very edge."""
+    missing: int = 0
+    """Nodes that Wiz counted and that did not come, over all walks."""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -146,6 +148,7 @@ class _Work:
             came += _counted(page, filter_field, part, self.window)
             yield from self._batch(page, compare)
         if first.total is not None and came < first.total:
+            self.report.missing += first.total - came
             self.report.warnings.append(
                 f"Wiz counted {first.total} nodes by {filter_field} when the fetch began, {came} came."
             )

@@ -1,0 +1,155 @@
+"""The two assets of each dataset: `wiz/raw/<dataset>` asks Wiz and lands, `wiz/<dataset>` makes ECS documents of it.
+
+Both are made here from a `Dataset` record, and both only say what flows: a lazy `RawDay` that the landing IO manager
+drains, an `EcsPartition` that the destination's IO manager drains. Check results follow the write, with its figures.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from wiz_dagster import checks
+from wiz_dagster.dataset_settings import DatasetSettings, check_filters
+from wiz_dagster.datasets.base import Dataset
+from wiz_dagster.ecs.options import EcsOptions
+from wiz_dagster.elasticsearch.partition import EcsPartition
+from wiz_dagster.failures import dagster_failures
+from wiz_dagster.landing.io_manager import RawDay
+from wiz_dagster.landing.landed_day import LandedDay
+from wiz_dagster.resources import WizResource
+from wiz_dagster.wiz.windows import partition_window
+
+OWNERS = ["team:security-data"]
+RETRY_POLICY = dg.RetryPolicy(max_retries=2, delay=20, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+"""For what the client and the writer could not retry themselves; permanent errors are not retried."""
+DAY_MEANING = (
+    "A day fetched later holds what last changed on that day, as it is then; what changed since is in its own day. "
+    "Only what was landed in time is history."
+)
+
+
+class FetchConfig(dg.Config):
+    """What one run may ask Wiz for, other than the settings say."""
+
+    filters: dict[str, list[str]] | None = None
+    """In place of the dataset's filters in WIZ_CONFIG, for example {"severity": ["CRITICAL"]}."""
+
+
+class EcsConfig(dg.Config):
+    """How one run makes documents, other than the settings say. What is left out is as in WIZ_CONFIG."""
+
+    tags: list[str] | None = None
+    preserve_original_event: bool | None = None
+    preserve_duplicate_custom_fields: bool | None = None
+
+
+def raw_key(dataset: Dataset) -> dg.AssetKey:
+    """The key of the asset that fetches and lands a dataset."""
+    return dg.AssetKey(["wiz", "raw", dataset.name])
+
+
+def ecs_key(dataset: Dataset) -> dg.AssetKey:
+    """The key of the asset that makes and writes a dataset's documents."""
+    return dg.AssetKey(["wiz", dataset.name])
+
+
+def raw_asset(
+    dataset: Dataset, settings: DatasetSettings, partitions: dg.PartitionsDefinition[str], retry_policy: dg.RetryPolicy
+) -> dg.AssetsDefinition:
+    """`wiz/raw/<dataset>`: one day of nodes, as Wiz returned them, in the landing zone."""
+
+    @dg.asset(
+        key=raw_key(dataset),
+        partitions_def=partitions,
+        io_manager_key="landing",
+        group_name="wiz_raw",
+        owners=OWNERS,
+        kinds={"graphql"},
+        pool="wiz_api",
+        retry_policy=retry_policy,
+        check_specs=checks.raw_specs(raw_key(dataset)),
+        description=f"{dataset.description} As Wiz returned it (`{dataset.root}`, `{dataset.scope}`). {DAY_MEANING}",
+    )
+    def fetch(context: dg.AssetExecutionContext, config: FetchConfig, wiz: WizResource) -> Iterator[Any]:
+        with dagster_failures():
+            wiz_settings = wiz.settings()
+            filters = check_filters(dataset, settings.filters if config.filters is None else config.filters)
+        now = datetime.now(UTC)
+        day = RawDay(
+            dataset=dataset,
+            day=context.partition_key,
+            window=partition_window(context.partition_key, now, wiz_settings.window_lag),
+            run_id=context.run_id,
+            open_client=wiz.client,
+            settings=wiz_settings,
+            filters=filters,
+            warnings=_beyond_reach(dataset, context.partition_key, now.date()),
+        )
+        yield dg.Output(day)
+        yield from checks.raw_results(day)
+
+    return fetch
+
+
+def ecs_asset(
+    dataset: Dataset,
+    settings: DatasetSettings,
+    partitions: dg.PartitionsDefinition[str],
+    retry_policy: dg.RetryPolicy,
+    *,
+    destination: str,
+    geoip_database: Path | None,
+) -> dg.AssetsDefinition:
+    """`wiz/<dataset>`: the landed day as ECS documents, in Elasticsearch or in files."""
+
+    @dg.asset(
+        key=ecs_key(dataset),
+        ins={"landed": dg.AssetIn(key=raw_key(dataset))},
+        partitions_def=partitions,
+        io_manager_key=destination,
+        group_name="wiz_ecs",
+        owners=OWNERS,
+        kinds={"pandas", "elasticsearch"} if destination == "elasticsearch" else {"pandas"},
+        retry_policy=retry_policy,
+        check_specs=checks.ecs_specs(ecs_key(dataset), destination),
+        metadata={"dagster/column_schema": _column_schema(dataset)},
+        description=f"{dataset.description} As ECS documents in `logs-wiz.{dataset.name}-<namespace>`. {DAY_MEANING}",
+    )
+    def documents(context: dg.AssetExecutionContext, config: EcsConfig, landed: LandedDay) -> Iterator[Any]:
+        options = _options(dataset, settings, config, landed, geoip_database)
+        partition = EcsPartition(dataset=dataset, day=context.partition_key, options=options, landed=landed)
+        yield dg.Output(partition)
+        yield from checks.ecs_results(partition, destination)
+
+    return documents
+
+
+def _options(
+    dataset: Dataset, settings: DatasetSettings, config: EcsConfig, landed: LandedDay, geoip_database: Path | None
+) -> EcsOptions:
+    given = {name: value for name, value in config.model_dump().items() if value is not None}
+    chosen: Mapping[str, Any] = {**settings.model_dump(include=set(EcsConfig.model_fields)), **given}
+    tags = dataset.default_tags if chosen["tags"] is None else tuple(chosen["tags"])
+    return EcsOptions(
+        tags=tags,
+        preserve_original_event=chosen["preserve_original_event"],
+        preserve_duplicate_custom_fields=chosen["preserve_duplicate_custom_fields"],
+        fetched_at=landed.fetched_at,
+        geoip_database=geoip_database,
+    )
+
+
+def _beyond_reach(dataset: Dataset, day: str, today: date) -> list[str]:
+    if dataset.reach_days is None or date.fromisoformat(day) >= today - timedelta(days=dataset.reach_days):
+        return []
+    return [
+        f"{day} is older than the {dataset.reach_days} days Wiz keeps of {dataset.name}; this is what it still had."
+    ]
+
+
+def _column_schema(dataset: Dataset) -> dg.TableSchema:
+    columns = [dg.TableColumn(one.name, one.type, description=one.description) for one in dataset.fields()]
+    return dg.TableSchema(columns=columns)

@@ -1,0 +1,109 @@
+"""The checks that follow each write, as specs and as results with figures.
+
+They judge what the IO managers counted and never load data themselves; none blocks the write of its own asset. Each
+result says in words what is wrong and in numbers how much.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from wiz_dagster.elasticsearch.partition import EcsPartition
+from wiz_dagster.landing.io_manager import RawDay
+
+
+def raw_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """The checks of `wiz/raw/<dataset>`."""
+    return [
+        dg.AssetCheckSpec(
+            "wiz_count", asset=key, description="Wiz's own count against the nodes fetched; it may be a floor."
+        )
+    ]
+
+
+def raw_results(day: RawDay) -> Iterator[dg.AssetCheckResult]:
+    """The result of `wiz_count`: a warning when fewer nodes came than Wiz counted for what was asked."""
+    report = day.fetched
+    if report is None:
+        raise dg.DagsterInvariantViolationError("The IO manager has not landed this day.")
+    short = report.missing > 0
+    yield _result(
+        "wiz_count",
+        passed=not short,
+        severity=dg.AssetCheckSeverity.WARN,
+        figures={"wiz_count": _number(report.wiz_count), "missing": report.missing, "null_nodes": report.null_nodes},
+        otherwise=f"{report.missing} nodes that Wiz counted did not come; materialize the day again.",
+    )
+
+
+def ecs_specs(key: dg.AssetKey, destination: str) -> list[dg.AssetCheckSpec]:
+    """The checks of `wiz/<dataset>`; those that ask Elasticsearch only where documents go there."""
+    specs = {
+        "complete": "Landed nodes against documents made, and against what the destination holds or refused.",
+        "drift": "Values and keys that the mapping does not know yet; kept, counted, never a lost document.",
+    }
+    if destination == "elasticsearch":
+        specs["no_rejections"] = "Documents that Elasticsearch refused; they are in the dead letters with the reason."
+        specs["no_duplicates"] = "Two documents of one node in this partition, backing indices included."
+    return [dg.AssetCheckSpec(name, asset=key, description=text) for name, text in specs.items()]
+
+
+def ecs_results(partition: EcsPartition, destination: str) -> Iterator[dg.AssetCheckResult]:
+    """The results of the checks above, from the figures of the write."""
+    report = partition.report
+    if report is None:
+        raise dg.DagsterInvariantViolationError("The IO manager has not written this partition.")
+    stored = report.documents_in_elasticsearch
+    yield _result(
+        "complete",
+        passed=report.nodes == report.documents and stored + report.rejected == report.nodes,
+        figures={"nodes": report.nodes, "documents": report.documents, "stored": stored, "rejected": report.rejected},
+        otherwise="Nodes, documents and what is stored do not agree; materialize this asset again.",
+    )
+    yield _result(
+        "drift",
+        passed=not report.drift,
+        severity=dg.AssetCheckSeverity.WARN,
+        figures=dict(report.drift.most_common(50)),
+        otherwise="Wiz sends values or keys that the mapping does not know; documents are complete otherwise.",
+    )
+    if destination != "elasticsearch":
+        return
+    yield _result(
+        "no_rejections",
+        passed=report.rejected == 0,
+        figures={"rejected": report.rejected, "dead_letters": dg.MetadataValue.json(report.reasons)},
+        otherwise=f"Elasticsearch refused {report.rejected} documents: {_first_reason(report.reasons)}",
+    )
+    yield _result(
+        "no_duplicates",
+        passed=report.duplicates == 0,
+        figures={"duplicates": report.duplicates},
+        otherwise=f"{report.duplicates} documents stand twice; materialize this asset again, which removes the copies.",
+    )
+
+
+def _first_reason(reasons: list[dict[str, Any]]) -> str:
+    return "; ".join(f"{reason['id']}: {reason['reason']}" for reason in reasons[:3]) or "see the dead letters."
+
+
+def _result(
+    name: str,
+    *,
+    passed: bool,
+    figures: Mapping[str, Any],
+    otherwise: str,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=passed,
+        severity=severity,
+        metadata=dict(figures),
+        description=None if passed else otherwise,
+    )
+
+
+def _number(value: int | None) -> dg.MetadataValue[Any]:
+    return dg.MetadataValue.null() if value is None else dg.MetadataValue.int(value)

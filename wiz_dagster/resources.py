@@ -1,0 +1,31 @@
+"""What assets ask the run for: Wiz's API behind its shared request budget.
+
+The resource holds no more than the two secrets, by the names of their variables; every other setting is read when a run
+uses it. The clients themselves live in `wiz/`, and the two IO managers beside the stores they write to.
+"""
+
+import os
+
+import dagster as dg
+from pydantic import Field
+
+from wiz_dagster.settings import WizSettings, read_wiz_settings
+from wiz_dagster.wiz.client import WizClient
+from wiz_dagster.wiz.rate_limit import open_budget
+
+
+class WizResource(dg.ConfigurableResource[None]):
+    """Wiz's GraphQL API, asked as one service account."""
+
+    client_id: str = Field(default="", description="Client id of the service account: WIZ_CLIENT_ID")
+    client_secret: str = Field(default="", description="Its secret: WIZ_CLIENT_SECRET")
+
+    def settings(self) -> WizSettings:
+        """Wiz's settings as the run finds them. Raises `SettingsError` naming what is missing."""
+        secrets = {"WIZ_CLIENT_ID": self.client_id, "WIZ_CLIENT_SECRET": self.client_secret}
+        return read_wiz_settings({**os.environ, **secrets})
+
+    def client(self) -> WizClient:
+        """A client of its own, to be closed by whoever asked; all share the tenant's request budget."""
+        settings = self.settings()
+        return WizClient(settings, open_budget(settings))
