@@ -99,7 +99,7 @@ def failure_problem(error: TransportError, answer: Answer | None, scope: str | N
     if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
         return status_problem(answer.status, answer, scope)
     return Problem(
-        f"Wiz's answer isn't GraphQL JSON (HTTP {answer.status}, {_plain(answer.content_type)}, {answer.size} bytes):"
+        f"Wiz's answer isn't GraphQL JSON (HTTP {answer.status}, {_media_type(answer)}, {answer.size} bytes):"
         " if it stays so, check WIZ_API_URL and the proxy",
         attempts=3,
     )
@@ -149,14 +149,17 @@ def _error_problem(error: Any, status: int, answer: Answer | None, scope: str | 
     message = error.get("message") if isinstance(error, dict) else None
     extensions = error.get("extensions") if isinstance(error, dict) else None
     code = extensions.get("code") if isinstance(extensions, dict) else None
-    code = _plain(code) if isinstance(code, str) else None
+    # Whatever doesn't look like a code could be anything, a finding's text too.
+    code = code if isinstance(code, str) and re.fullmatch(r"[A-Z0-9_]{1,40}", code) else None
     if code is None and isinstance(message, str) and "rate limit exceeded" in message.lower():
         code = "RATE_LIMIT_EXCEEDED"
     problem = _CODES.get(code or "")
-    if problem is None and status >= HTTPStatus.BAD_REQUEST:
+    if problem is None and status == HTTPStatus.BAD_REQUEST:
+        problem = _CODES["BAD_USER_INPUT"]
+    elif problem is None and status > HTTPStatus.BAD_REQUEST:
         return status_problem(status, answer, scope)
-    if problem is None:
-        problem = Problem(f"Wiz reports an error ({code or 'without a code'})", attempts=3)
+    elif problem is None:
+        problem = Problem(f"Wiz reports an error ({code or 'without a known code'})", attempts=3)
     return _filled(problem, answer, scope, _cut(message))
 
 
@@ -171,5 +174,6 @@ def _cut(message: object) -> str:
     return text if len(text) <= _MESSAGE_CHARACTERS else text[:_MESSAGE_CHARACTERS] + "…"
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_./+-]", "", text)[:60]
+def _media_type(answer: Answer) -> str:
+    found = re.match(r"[\w.+-]{1,30}/[\w.+-]{1,60}", answer.content_type, re.ASCII)
+    return found[0] if found else "no content type"

@@ -77,7 +77,7 @@ class FileRecord:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 now = time.time()
                 record = os.pread(descriptor, _RECORD.size, 0)
-                free, until = _RECORD.unpack(record) if len(record) == _RECORD.size else (now, now)
+                free, until = _RECORD.unpack(record) if len(record) == _RECORD.size else (0.0, 0.0)
                 latest = now + _horizon(1 / self.requests_per_second)
                 # Not `> latest`: NaN compares with nothing and must count as damage too.
                 free, until = (moment if moment <= latest else now for moment in (free, until))

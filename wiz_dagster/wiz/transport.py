@@ -77,8 +77,9 @@ class DeadlineAdapter(HTTPAdapter):
             response.raw.close()
         response.raw = BytesIO(self.body)
         headers = response.headers
-        content_type = headers.get("Content-Type", "no content type").partition(";")[0]
-        self.answer = Answer(response.status_code, content_type, headers.get("Retry-After"), len(self.body))
+        self.answer = Answer(
+            response.status_code, headers.get("Content-Type", ""), headers.get("Retry-After"), len(self.body)
+        )
         return response
 
 

@@ -1,0 +1,246 @@
+import os
+import shutil
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from wiz_dagster.errors import PermanentError, SettingsError, TransientError
+from wiz_dagster.settings import WizSettings
+from wiz_dagster.wiz import rate_records
+from wiz_dagster.wiz.rate_limit import SharedBudget, open_budget
+from wiz_dagster.wiz.rate_records import FileRecord, RedisRecord
+
+OpenRecord = Callable[[float], FileRecord | RedisRecord]
+
+# Takes slots in four threads, each grant a byte on standard output, until it is killed.
+WORKER = """
+import os, sys, threading
+from pathlib import Path
+from wiz_dagster.wiz.rate_limit import SharedBudget
+from wiz_dagster.wiz.rate_records import FileRecord
+
+budget = SharedBudget(FileRecord(Path(sys.argv[1]), float(sys.argv[2])))
+
+def work():
+    while True:
+        budget.acquire()
+        os.write(1, b".")
+
+for _ in range(4):
+    threading.Thread(target=work).start()
+"""
+
+
+class FakeClock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_700_000_000.0
+        self.slept: list[float] = []
+        monkeypatch.setattr(rate_records.time, "time", lambda: self.now)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    return FakeClock(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server is not installed")
+    socket = tmp_path_factory.mktemp("redis") / "redis.sock"
+    command = [program, "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", str(socket.parent)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        try:
+            for _ in range(200):
+                if socket.exists():
+                    break
+                time.sleep(0.02)
+            yield f"unix://{socket}"
+        finally:
+            server.terminate()
+
+
+@pytest.fixture(params=["file", "redis"])
+def open_record(request: pytest.FixtureRequest, tmp_path: Path) -> OpenRecord:
+    if request.param == "file":
+        return lambda rate: FileRecord(tmp_path / "budget", rate)
+    url = request.getfixturevalue("redis_url")
+    return lambda rate: RedisRecord(url, f"test:{tmp_path}", rate)
+
+
+@pytest.mark.parametrize("rate", [0.5, 3.0, 10_000.0])
+def test_slots_come_in_steps_after_a_small_burst(tmp_path: Path, clock: FakeClock, rate: float) -> None:
+    record = FileRecord(tmp_path / "budget", rate)
+    waits = [record.reserve() for _ in range(6)]
+    assert waits == pytest.approx([(number - 1) / rate for number in range(6)], abs=1e-5)
+
+
+def test_redis_does_the_same_arithmetic(open_record: OpenRecord) -> None:
+    record = open_record(0.01)
+    waits = [record.reserve() for _ in range(4)]
+    assert waits == pytest.approx([-100, 0, 100, 200], abs=5)
+
+
+def test_a_pause_holds_for_everyone_and_a_shorter_one_does_not_end_it(open_record: OpenRecord) -> None:
+    open_record(100).pause(60)
+    open_record(100).pause(5)
+    assert 50 < open_record(100).paused() <= 60
+    assert 50 < open_record(100).reserve() <= 60
+
+
+def test_a_record_without_a_pause_is_not_paused(open_record: OpenRecord) -> None:
+    record = open_record(100)
+    assert record.paused() <= 0
+    record.reserve()
+    assert record.paused() <= 0
+
+
+def test_whoever_sleeps_when_a_pause_begins_waits_for_its_end_too(tmp_path: Path, clock: FakeClock) -> None:
+    budget = SharedBudget(FileRecord(tmp_path / "budget", 1))
+
+    def sleep(seconds: float) -> None:
+        if not clock.slept:
+            budget.pause(60)
+        clock.sleep(seconds)
+
+    for _ in range(3):
+        start = clock.now
+        budget.acquire(sleep)
+    assert clock.now - start == pytest.approx(60, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"short", b"x" * 40, struct.pack("<dd", float("nan"), float("nan")), struct.pack("<dd", 9e99, 9e99)],
+)
+def test_a_damaged_file_blocks_nobody(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "budget"
+    path.write_bytes(content)
+    record = FileRecord(path, 3)
+    assert all(record.reserve() < 2 for _ in range(4))
+
+
+def test_a_clock_set_back_blocks_nobody(tmp_path: Path, clock: FakeClock) -> None:
+    record = FileRecord(tmp_path / "budget", 3)
+    record.reserve()
+    clock.now -= 86400
+    assert record.reserve() < 1
+
+
+def test_the_file_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "wiz-dagster" / "budget"
+    FileRecord(path, 3).reserve()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_file_that_cannot_be_used_names_its_setting(tmp_path: Path) -> None:
+    (tmp_path / "in-the-way").write_text("a file")
+    with pytest.raises(PermanentError, match="WIZ_RATE_LIMIT_URL"):
+        FileRecord(tmp_path / "in-the-way" / "budget", 3).reserve()
+
+
+def test_several_processes_share_one_rate_fairly_and_a_killed_one_blocks_nobody(tmp_path: Path) -> None:
+    rate, path = 60.0, tmp_path / "budget"
+    command = [sys.executable, "-c", WORKER, str(path), str(rate)]
+    workers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(3)]
+    counts = [0, 0, 0]
+
+    def count(number: int) -> None:
+        output = workers[number].stdout
+        assert output is not None
+        while granted := os.read(output.fileno(), 100):
+            counts[number] += len(granted)
+
+    readers = [threading.Thread(target=count, args=(number,)) for number in range(3)]
+    try:
+        for reader in readers:
+            reader.start()
+        _until(lambda: min(counts) >= 20)
+        start, before = time.monotonic(), list(counts)
+        _until(lambda: sum(counts) - sum(before) >= 90)
+        grants, took = [now - then for now, then in zip(counts, before, strict=True)], time.monotonic() - start
+        assert sum(grants) <= rate * took * 1.25 + 5
+        assert min(grants) * 3 >= max(grants)
+        os.kill(workers[0].pid, signal.SIGKILL)
+        before = list(counts)
+        _until(lambda: min(counts[number] - before[number] for number in (1, 2)) >= 10)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+        for reader in readers:
+            reader.join()
+        for worker in workers:
+            assert worker.stdout is not None
+            worker.stdout.close()
+
+
+def test_threads_of_one_process_over_redis_share_one_rate(redis_url: str) -> None:
+    budget = SharedBudget(RedisRecord(redis_url, "test:threads", 50))
+    start = time.monotonic()
+    threads = [threading.Thread(target=lambda: [budget.acquire() for _ in range(5)]) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - start >= 28 / 50 * 0.9
+
+
+def test_an_unreachable_redis_names_the_setting_and_hides_the_password(tmp_path: Path) -> None:
+    record = RedisRecord("redis://:hidden-word@127.0.0.1:9/0", "test", 3)
+    with pytest.raises(TransientError, match="WIZ_RATE_LIMIT_URL") as caught:
+        record.reserve()
+    assert "hidden-word" not in str(caught.value)
+
+
+def test_without_the_redis_package_the_message_says_what_to_install(
+    settings: WizSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(SettingsError, match="pip install"):
+        open_budget(settings.model_copy(update={"rate_limit_url": "redis://localhost"}))
+
+
+@pytest.mark.parametrize("url", ["http://somewhere/budget", "file://other-host/budget", "redis://host:port/x"])
+def test_an_address_that_cannot_hold_a_budget_is_refused(settings: WizSettings, url: str) -> None:
+    with pytest.raises(SettingsError, match="WIZ_RATE_LIMIT_URL"):
+        open_budget(settings.model_copy(update={"rate_limit_url": url}))
+
+
+def test_each_tenant_and_account_has_its_own_file_and_no_name_gives_them_away(
+    settings: WizSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    base = settings.model_copy(update={"rate_limit_url": None})
+    for change in ({}, {}, {"client_id": "another"}, {"api_url": "https://api.other.example/graphql"}):
+        open_budget(base.model_copy(update=change)).acquire()
+    names = [path.name for path in (tmp_path / "wiz-dagster").iterdir()]
+    assert len(names) == 3
+    assert not any("the-id" in name or "example" in name for name in names)
+
+
+def test_a_folder_can_be_named_by_path_or_file_url(settings: WizSettings, tmp_path: Path) -> None:
+    for url in (str(tmp_path / "a b"), (tmp_path / "a b").as_uri()):
+        open_budget(settings.model_copy(update={"rate_limit_url": url})).acquire()
+    assert len(list((tmp_path / "a b").iterdir())) == 1
+
+
+def _until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not reached():
+        assert time.monotonic() < deadline, "the processes came to a standstill"
+        time.sleep(0.01)
