@@ -61,5 +61,5 @@ def ordinal_of(key: int, text: str) -> int | None:
 
 
 def _check(key: int, low: int) -> int:
-    value = ((low ^ key) * 0xBF58476D1CE4E5B9) & _MASK
+    value = ((low ^ _STRIDE) * 0xBF58476D1CE4E5B9 + key) & _MASK
     return value ^ (value >> 29)

@@ -89,9 +89,10 @@ class IssueSource(GeneratedSource):
         hashes = mix(self.key, ordinals, 6)
         delay = np.where(lives == _CHANGED_SOON, below(hashes, 8 * HOUR), below(hashes, self.life))
         changed = cut(created + delay, self.precision(ordinals))
-        # A scan closes many issues in the same microsecond, midnight included.
-        by_scan = hashes >> np.uint64(32) & np.uint64(31) == np.uint64(0)
-        changed = np.where(by_scan, changed - changed % (HOUR // 6), changed)
+        # A scan closes many issues in the same microsecond, some of them at midnight.
+        scan = hashes >> np.uint64(32) & np.uint64(63)
+        changed = np.where(scan <= np.uint64(1), changed - changed % (HOUR // 6), changed)
+        changed = np.where(scan == np.uint64(2), changed - changed % DAY, changed)
         changed = np.where(lives == _CHANGED_AT_ONCE, created, np.maximum(changed, created))
         yet_to_come = changed > now
         changed = np.where(yet_to_come, created, changed)

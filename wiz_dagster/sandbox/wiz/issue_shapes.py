@@ -42,9 +42,9 @@ class IssueFacts(NamedTuple):
     ordinal: int
     value: int
     more: int
-    created: str
+    created: str | None
     changed: str | None
-    updated: str
+    updated: str | None
     status: str
     severity: str
     kind: str
@@ -116,6 +116,8 @@ class IssueShapes:
         }
         if facts.kind == "THREAT_DETECTION":
             self._add_threat(node, facts)
+        if facts.changed is None and value & 256:
+            del node["statusChangedAt"]
         odd = (more >> 40) % 100
         if odd < len(_ODD):
             _ODD[odd](node)

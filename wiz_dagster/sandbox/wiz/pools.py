@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from wiz_dagster.sandbox.wiz.projection import Shared
+
 Record = dict[str, Any]
 
 PLATFORMS = ("AWS", "AWS", "AWS", "Azure", "Azure", "GCP", "Kubernetes", "OCI", "Wiz")
@@ -29,7 +31,7 @@ _FLAWS = (
 )
 _ADVICE = (
     "### What to do\n1. Limit ingress to the load balancer.\n2. Rotate the key and keep it in a vault.\n"
-    "3. Run `kubectl get pods -A` and look for the owner in the tag `team`.\n\n> Ask the owner before you delete anything."
+    "3. Run `kubectl get pods -A` and look for the owner in the tag `team`.\n\n> Ask the owner first."
 )
 
 
@@ -46,13 +48,13 @@ class Pools:
 
 def draw(key: int) -> Pools:
     """The pools of one dataset of one tenant; the same key gives the same pools."""
-    chance = random.Random(key)
+    chance = random.Random(key)  # noqa: S311  # nothing secret is drawn
     return Pools(
-        users=[_user(chance, number) for number in range(60)],
-        service_accounts=[_service_account(chance, number) for number in range(15)],
-        projects=[_project(chance, number) for number in range(24)],
-        accounts=[_account(chance, number) for number in range(40)],
-        rules=[_RULES[number % 3](chance, number) for number in range(90)],
+        users=[Shared(_user(chance, number)) for number in range(60)],
+        service_accounts=[Shared(_service_account(chance, number)) for number in range(15)],
+        projects=[Shared(_project(chance, number)) for number in range(24)],
+        accounts=[Shared(_account(chance, number)) for number in range(40)],
+        rules=[Shared(_RULES[number % 3](chance, number)) for number in range(90)],
     )
 
 
@@ -113,7 +115,7 @@ def _sub_category(chance: random.Random) -> Record:
     return {
         "id": f"wsct-id-{number}",
         "externalId": f"{number}",
-        "title": f"{number % 12 + 1}.{number % 7} {chance.choice(('Encrypt', 'Restrict', 'Monitor', 'Patch'))} resources",
+        "title": f"{number % 12 + 1}.{number % 7} {chance.choice(('Encrypt', 'Restrict', 'Patch'))} resources",
         "description": "Resources follow the organization's baseline and exceptions are approved in writing.",
         "category": {
             "id": f"wct-id-{number % 40}",

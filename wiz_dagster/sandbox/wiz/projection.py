@@ -5,7 +5,7 @@ the two together. It is lenient where `execute()` isn't: a value that violates t
 node lacks is absent from the answer.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
@@ -19,9 +19,9 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
-    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionNode,
     SelectionSetNode,
     build_schema,
     get_named_type,
@@ -62,31 +62,56 @@ def schema() -> GraphQLSchema:
     return build_schema(resources.files(__package__).joinpath("schema.graphql").read_text("utf-8"))
 
 
-@dataclass(frozen=True)
+class Shared(dict[str, Any]):
+    """A record that many nodes hold and nobody changes: it is projected once a selection."""
+
+
+_SHARED_KEPT = 4096
+
+
 class Query:
     """A parsed and validated query; `select` brings in the variables."""
 
-    operation: OperationDefinitionNode
-    fragments: Mapping[str, FragmentDefinitionNode]
+    def __init__(self, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+        self._operation = operation
+        self._fragments = fragments
+        self._compiled: dict[tuple[tuple[str, bool], ...], list[tuple[str, FieldNode, Project]]] = {}
 
     def select(self, variables: Mapping[str, Any]) -> list[RootSelection]:
         """The root fields with coerced arguments; BadQueryError when a variable doesn't fit."""
-        coerced = get_variable_values(schema(), self.operation.variable_definitions or (), dict(variables))
+        coerced = get_variable_values(schema(), self._operation.variable_definitions or (), dict(variables))
         if isinstance(coerced, list):
             raise BadQueryError(coerced[0].message)
-        query_type = schema().query_type
-        assert query_type is not None  # noqa: S101  # the schema text has one
-        compiler = _Compiler(self.fragments, coerced)
-        roots = []
-        for key, nodes in compiler.fields(query_type, [self.operation.selection_set]).items():
+        # Only @include and @skip make a selection depend on variables, and those are Booleans.
+        switches = tuple((name, value) for name, value in coerced.items() if isinstance(value, bool))
+        if switches not in self._compiled:
+            self._compiled[switches] = list(self._compile(coerced))
+        return [
+            RootSelection(key, node.name.value, _arguments(node, coerced), connection)
+            for key, node, connection in self._compiled[switches]
+        ]
+
+    def _compile(self, coerced: Mapping[str, Any]) -> Iterator[tuple[str, FieldNode, Project]]:
+        compiler = _Compiler(self._fragments, coerced)
+        for key, nodes in compiler.fields(_query_type(), [self._operation.selection_set]).items():
             name = nodes[0].name.value
-            if name not in query_type.fields:
+            if name not in _query_type().fields:
                 raise BadQueryError(f"The emulator answers no {name} at the root of a query.")
-            definition = query_type.fields[name]
-            arguments = get_argument_values(definition, nodes[0], coerced)
             sets = [node.selection_set for node in nodes if node.selection_set]
-            roots.append(RootSelection(key, name, arguments, compiler.value(definition.type, sets)))
-        return roots
+            yield key, nodes[0], compiler.value(_query_type().fields[name].type, sets)
+
+
+def _query_type() -> GraphQLObjectType:
+    found = schema().query_type
+    assert found is not None  # noqa: S101  # the schema text has one
+    return found
+
+
+def _arguments(node: FieldNode, coerced: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return get_argument_values(_query_type().fields[node.name.value], node, dict(coerced))
+    except GraphQLError as error:
+        raise BadQueryError(error.message) from error
 
 
 @lru_cache(maxsize=256)
@@ -119,13 +144,21 @@ class _Compiler:
         if not is_composite_type(named):
             return _same
         whole = self._object(named, sets)
+        kept: dict[int, tuple[Any, Any]] = {}
 
         def project(value: Any) -> Any:
-            if isinstance(value, dict):
+            if type(value) is dict:
                 return whole(value)
             if isinstance(value, list):
                 return [project(item) for item in value]
-            return value
+            return shared(value) if type(value) is Shared else value
+
+        def shared(value: Shared) -> Any:
+            if id(value) not in kept:
+                if len(kept) >= _SHARED_KEPT:
+                    kept.clear()
+                kept[id(value)] = value, whole(value)
+            return kept[id(value)][1]
 
         return project
 
@@ -148,8 +181,7 @@ class _Compiler:
         condition = body.type_condition.name.value if body.type_condition else concrete.name
         return self.fields(concrete, [body.selection_set]) if _holds(condition, concrete) else {}
 
-    def _included(self, node: Any) -> bool:
-        assert isinstance(node, FieldNode | FragmentSpreadNode | InlineFragmentNode)  # noqa: S101  # all there are
+    def _included(self, node: SelectionNode) -> bool:
         skip = get_directive_values(GraphQLSkipDirective, node, self._variables)
         include = get_directive_values(GraphQLIncludeDirective, node, self._variables)
         return not (skip and skip["if"]) and not (include and not include["if"])
@@ -177,8 +209,8 @@ class _Compiler:
             lines.append(f"    if {field!r} in node: out[{key!r}] = {value}")
         lines.append("    return out")
         exec("\n".join(lines), names)  # noqa: S102  # made of validated GraphQL names only
-        function = names["project"]
-        return function  # type: ignore[no-any-return]
+        generated: Project = names["project"]
+        return generated
 
 
 def _same(value: Any) -> Any:
@@ -186,13 +218,15 @@ def _same(value: Any) -> Any:
 
 
 def _holds(condition: str, concrete: _Composite) -> bool:
-    if condition == concrete.name or is_abstract_type(concrete):
+    """Whether a fragment on the named type holds for a node of the other; any may for one of unknown type."""
+    if not isinstance(concrete, GraphQLObjectType) or condition == concrete.name:
         return True
     other = schema().type_map[condition]
-    return is_abstract_type(other) and schema().is_sub_type(other, concrete)  # type: ignore[arg-type]
+    return isinstance(other, GraphQLInterfaceType | GraphQLUnionType) and schema().is_sub_type(other, concrete)
 
 
 def _type_of(concrete: _Composite, field: str) -> GraphQLOutputType:
     """The field's type; of an abstract type, that of any type it can be which has the field."""
-    candidates = [concrete, *(schema().get_possible_types(concrete) if is_abstract_type(concrete) else ())]
-    return next(one.fields[field].type for one in candidates if field in getattr(one, "fields", {}))  # type: ignore[union-attr]
+    possible = [concrete] if isinstance(concrete, GraphQLObjectType) else schema().get_possible_types(concrete)
+    found: GraphQLOutputType = next(one.fields[field].type for one in possible if field in one.fields)
+    return found

@@ -7,8 +7,9 @@ Besides `/oauth/token` and `/graphql` it has `/control/faults` (GET, POST a list
 import asyncio
 import socket
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl
@@ -24,7 +25,8 @@ from wiz_dagster.errors import PermanentError, SettingsError
 from wiz_dagster.sandbox.wiz.faults import Fault, Faults, read_faults
 from wiz_dagster.sandbox.wiz.paging import Paging
 from wiz_dagster.sandbox.wiz.service import Reply, Request, Service
-from wiz_dagster.sandbox.wiz.tenant import Tenant
+from wiz_dagster.sandbox.wiz.source import read_nodes
+from wiz_dagster.sandbox.wiz.tenant import DEFAULT_VOLUMES, Tenant
 from wiz_dagster.sandbox.wiz.tokens import Client, RateLimit, TokenDesk
 
 _HOST = "127.0.0.1"
@@ -79,8 +81,8 @@ def make_app(service: Service) -> Starlette:
         return JSONResponse(service.faults.listing())
 
     async def requests(request: HttpRequest) -> Response:  # noqa: ARG001
-        counts = Counter((one.root, one.status, one.code) for one in service.requests)
-        return JSONResponse([{"root": r, "status": s, "code": c, "count": n} for (r, s, c), n in counts.items()])
+        rows = service.counts.items()
+        return JSONResponse([{"root": r, "status": s, "code": c, "count": n} for (r, s, c), n in rows])
 
     return Starlette(
         routes=[
@@ -120,8 +122,8 @@ class WizEmulator:
 
     @property
     def requests(self) -> list[Request]:
-        """All requests so far, oldest first."""
-        return self._service.requests
+        """The requests so far, oldest first (the last 20,000 of them)."""
+        return list(self._service.requests)
 
     @property
     def url(self) -> str:
@@ -154,8 +156,7 @@ class WizEmulator:
         return self.desk.clients[0].client_secret
 
     def __enter__(self) -> Self:
-        listener = _listen(self._port)
-        self._port = listener.getsockname()[1]
+        listener = self._bind()
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="wiz-emulator", daemon=True)
         self._thread.start()
         return self
@@ -168,16 +169,16 @@ class WizEmulator:
         if self._thread is not None:
             self._thread.join()
 
+    def run(self, ready: Callable[[Self], None]) -> None:
+        """Serve in the foreground until SIGTERM or SIGINT; `ready` is called once the port is bound."""
+        listener = self._bind()
+        ready(self)
+        self._server.run([listener])
 
-def serve(
-    tenant: Tenant, *, port: int = 0, faults: Iterable[Fault] = (), ready: Callable[[WizEmulator], None] = print
-) -> None:
-    """Serve in the foreground until SIGTERM or SIGINT; `ready` is called once the port is bound."""
-    emulator = WizEmulator(tenant, port=port, faults=faults)
-    listener = _listen(port)
-    emulator._port = listener.getsockname()[1]
-    ready(emulator)
-    emulator._server.run([listener])
+    def _bind(self) -> socket.socket:
+        listener = _listen(self._port)
+        self._port = listener.getsockname()[1]
+        return listener
 
 
 def _listen(port: int) -> socket.socket:
@@ -196,3 +197,29 @@ def _config(service: Service) -> uvicorn.Config:
     return uvicorn.Config(
         make_app(service), lifespan="off", log_level="critical", access_log=False, timeout_graceful_shutdown=2
     )
+
+
+def serve(
+    *,
+    port: int = 0,
+    now: datetime | None = None,
+    seed: int = 1,
+    days: int = 30,
+    volumes: Mapping[str, int] | None = None,
+    given: Mapping[str, Path] | None = None,
+    faults: Iterable[Fault] = (),
+    ready: Callable[[WizEmulator], None] = lambda emulator: print(emulator.url, flush=True),
+) -> None:
+    """What `wiz-dagster sandbox wiz` does: a tenant in the foreground until SIGTERM or SIGINT.
+
+    `now` freezes the tenant's clock; without it the clock is the real one. `given` names an NDJSON file a dataset.
+    """
+    tenant = Tenant(
+        now=now or datetime.now(UTC),
+        seed=seed,
+        days=days,
+        volumes=DEFAULT_VOLUMES | dict(volumes or {}),
+        given={dataset: read_nodes(path) for dataset, path in (given or {}).items()},
+        live=now is None,
+    )
+    WizEmulator(tenant, port=port, faults=faults).run(ready)

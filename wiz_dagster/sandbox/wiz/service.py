@@ -4,6 +4,7 @@ Errors have Wiz's shape: HTTP 200, `errors[].extensions.code`, `data` null. HTTP
 """
 
 import math
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from wiz_dagster.sandbox.wiz.projection import BadQueryError, RootSelection, rea
 from wiz_dagster.sandbox.wiz.roots import BY_FIELD
 from wiz_dagster.sandbox.wiz.tokens import Client, TokenDesk
 
+_LOG_LENGTH = 20_000
 _HTML = b"<html><head><title>%d</title></head><body><h1>Something went wrong</h1><hr>gateway</body></html>"
 
 
@@ -28,7 +30,7 @@ class Request:
     variables: Mapping[str, Any]
     status: int
     code: str | None = None
-    """The GraphQL error's code, or the fault that broke the answer."""
+    """The GraphQL error's code, or the kind of the fault that spoiled the answer, or "rate_limit"."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +59,18 @@ class Service:
     paging: Paging
     desk: TokenDesk
     faults: Faults
-    requests: list[Request] = field(default_factory=list)
+    requests: deque[Request] = field(default_factory=lambda: deque(maxlen=_LOG_LENGTH))
+    counts: Counter[tuple[str | None, int, str | None]] = field(default_factory=Counter)
 
     def token(self, form: Mapping[str, Any]) -> Reply:
         """Answer to POST /oauth/token."""
         struck = self.faults.strike("token")
-        if broken := _broken(struck):
-            self.requests.append(Request("token", {}, broken.status, struck[0].kind))
-            return broken
-        status, answer = self.desk.grant(form)
-        self.requests.append(Request("token", {}, status))
-        return Reply(status, orjson.dumps(answer), faults=tuple(struck))
+        reply = _broken(struck)
+        if reply is None:
+            status, answer = self.desk.grant(form)
+            reply = Reply(status, orjson.dumps(answer), faults=tuple(struck))
+        self._log(Request("token", {}, reply.status, _spoiled(struck)))
+        return reply
 
     def graphql(self, body: bytes, authorization: str) -> Reply:
         """Answer to POST /graphql."""
@@ -76,8 +79,12 @@ class Service:
         has_cursor = any(one.arguments.get("after") for one in selected)
         struck = self.faults.strike(root, has_cursor=has_cursor)
         reply, code = self._reply(query, selected, problem, authorization, struck)
-        self.requests.append(Request(root, variables, reply.status, code))
+        self._log(Request(root, variables, reply.status, _spoiled(struck) or code))
         return reply
+
+    def _log(self, request: Request) -> None:
+        self.requests.append(request)
+        self.counts[request.root, request.status, request.code] += 1
 
     def _reply(
         self, query: str, selected: list[RootSelection], problem: str | None, authorization: str, struck: list[Fault]
@@ -90,7 +97,7 @@ class Service:
         path = [one.key for one in selected[:1]]
         limited = self._limited(client)
         if limited:
-            return limited, None
+            return limited, "rate_limit"
         try:
             answer = self._answer(query, selected, problem, client, struck)
         except Refused as refused:
@@ -153,6 +160,11 @@ def _read(body: bytes) -> tuple[str, dict[str, Any], list[RootSelection], str | 
         return query, variables, read_query(query).select(variables), None
     except BadQueryError as error:
         return query, variables, [], str(error)
+
+
+def _spoiled(struck: list[Fault]) -> str | None:
+    """The kind of the fault that leaves nothing of the answer, if one does."""
+    return next((fault.kind for fault in struck if fault.kind in ("status", "not_json", "cut")), None)
 
 
 def _broken(struck: list[Fault]) -> Reply | None:

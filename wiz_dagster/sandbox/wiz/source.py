@@ -13,7 +13,7 @@ import orjson
 
 from wiz_dagster.errors import SettingsError
 from wiz_dagster.sandbox.wiz.hashing import Ordinals, below, mix, ordinal_of
-from wiz_dagster.sandbox.wiz.times import DAY, Micros, cut, micros_of_text, precisions
+from wiz_dagster.sandbox.wiz.times import DAY, SECOND, Micros, cut, micros_of_text, precisions
 
 Node = dict[str, Any]
 Category = tuple[Ordinals, list[tuple[Any, ...]]]
@@ -59,10 +59,10 @@ class GeneratedSource:
         self._volume = volume
 
     def span(self, earliest: int, latest: int) -> range:
-        """The days of creation from `life` before the window to its end."""
-        first = max(0, (earliest - self.life - self._first_day) // DAY)
-        last = max(-1, (latest - self._first_day) // DAY)
-        return range(first * self._volume, (last + 1) * self._volume)
+        """Created from `life` before the window to its end, and a little around that."""
+        first, last = ((moment - self._first_day) * self._volume // DAY for moment in (earliest - self.life, latest))
+        around = 1 + self._volume * SECOND // DAY
+        return range(max(0, first - 1), max(0, last + 1 + around))
 
     def blocks(self, earliest: int, latest: int, now: int) -> Iterator[Ordinals]:
         """Cut at what exists by now: creation times grow with the ordinal."""

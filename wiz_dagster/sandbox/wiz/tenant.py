@@ -13,7 +13,8 @@ from wiz_dagster.sandbox.wiz.roots import BY_DATASET, GIVEN_COLUMNS, ROOTS
 from wiz_dagster.sandbox.wiz.source import GivenSource, Node, Source
 from wiz_dagster.sandbox.wiz.times import micros
 
-DEFAULT_VOLUMES: Mapping[str, int] = {"audit": 1200, "issue": 800}
+DEFAULT_VOLUMES: dict[str, int] = {"audit": 1200, "issue": 800}
+_LARGEST_VOLUME = 50_000_000
 
 
 class Tenant:
@@ -37,8 +38,8 @@ class Tenant:
         unknown = sorted({*volumes, *given} - set(BY_DATASET))
         if unknown:
             raise SettingsError(f"The emulator has no dataset {unknown[0]!r}. It has {', '.join(sorted(BY_DATASET))}.")
-        if days < 1 or any(volume < 1 for volume in volumes.values()):
-            raise SettingsError("A generated tenant needs at least one day and one node a day.")
+        if days < 1 or any(not 1 <= volume <= _LARGEST_VOLUME for volume in volumes.values()):
+            raise SettingsError(f"A generated tenant has at least one day, and 1 to {_LARGEST_VOLUME:,} nodes a day.")
         self.seed = seed
         self.days = days
         self._now = now.astimezone(UTC)

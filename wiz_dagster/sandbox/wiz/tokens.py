@@ -30,7 +30,10 @@ class Client:
 
 @dataclass(frozen=True)
 class RateLimit:
-    """A token bucket a client: `burst` requests at once, then `per_second`. `in_body`: RATE_LIMIT_EXCEEDED in HTTP 200."""
+    """A token bucket a client: `burst` requests at once, then `per_second`.
+
+    Beyond it HTTP 429, with Retry-After unless told otherwise; `in_body`: RATE_LIMIT_EXCEEDED inside HTTP 200 instead.
+    """
 
     per_second: float
     burst: int

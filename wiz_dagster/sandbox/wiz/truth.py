@@ -1,6 +1,7 @@
 """What a day or window of the tenant truly holds, told by reading every node that could be in it.
 
-Independent of the emulator's filters, paging and projection on purpose: tests and the demo hold their results against it.
+Independent of the emulator's filters, paging and projection on purpose: tests and the demo hold their results
+against it.
 """
 
 from collections.abc import Iterator
