@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from hashlib import blake2b
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 import orjson
 
@@ -87,13 +88,19 @@ class FetchReport:
 
 @dataclass(frozen=True)
 class Fetch:
-    """A fetch to iterate once, batch by batch; `close` the batches to stop it early."""
+    """A fetch to iterate once, batch by batch; leaving its `with` block stops it."""
 
     batches: Generator[Batch]
     report: FetchReport
 
     def __iter__(self) -> Iterator[Batch]:
         return self.batches
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.batches.close()
 
 
 def fetch_window(

@@ -1,10 +1,10 @@
 """Several iterators, each drained by a thread, as one iterator: bounded memory, first error wins, a clean stop."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from queue import Queue
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from wiz_dagster.wiz.rate_limit import Sleep
 
@@ -24,46 +24,56 @@ def merged(sources: Sequence[Source[T]], threads: int) -> Generator[T]:
     stops the others and is raised here; closing the generator stops them too. Both wait for the requests under way.
     At most `threads` items wait unread.
     """
-    work = _Work(threads)
-    with ThreadPoolExecutor(threads, thread_name_prefix="wiz-slice") as pool:
-        for source in sources:
-            pool.submit(work.drain, source)
-        running = len(sources)
-        try:
-            while running:
-                item = work.items.get()
-                if item is not _END:
-                    yield cast("T", item)
-                    continue
-                running -= 1
-                if work.failures:
-                    raise work.failures[0]
-        finally:
-            work.stop.set()
-            # A thread may be waiting to put: read on until each has ended.
-            while running:
-                running -= work.items.get() is _END
+    work = _Work(sources, threads)
+    # Daemons: a generator that nobody closes must not keep the process from ending.
+    pool = [threading.Thread(target=work.drain, name="wiz-slice", daemon=True) for _ in sources[:threads]]
+    running = len(pool)
+    for thread in pool:
+        thread.start()
+    try:
+        while running:
+            item = work.items.get()
+            if item is not _END:
+                yield cast("T", item)
+                continue
+            running -= 1
+            if work.failures:
+                raise work.failures[0]
+    finally:
+        work.stop.set()
+        # A thread may be waiting to put: read on until each has ended.
+        while running:
+            running -= work.items.get() is _END
+        for thread in pool:
+            thread.join()
 
 
 class _Work:
-    """What the threads share. Each source ends with `_END`, after its failure if it had one."""
+    """What the threads share. Each thread ends with `_END`, after its failure if it had one."""
 
-    def __init__(self, waiting: int) -> None:
+    def __init__(self, sources: Sequence[Source[Any]], waiting: int) -> None:
         self.items: Queue[object] = Queue(maxsize=waiting)
         self.stop = threading.Event()
         self.failures: list[BaseException] = []
+        self._sources = deque(sources)
+        self._lock = threading.Lock()
 
-    def drain(self, source: Source[T]) -> None:
+    def drain(self) -> None:
+        """Put the items of one source after the other, until none is left or the work stops."""
         try:
-            for item in source(self._sleep) if not self.stop.is_set() else ():
-                self.items.put(item)
-                if self.stop.is_set():
-                    return
-        except BaseException as error:
+            while (source := self._next()) is not None:
+                for item in source(self._sleep):
+                    self.items.put(item)
+                    if self.stop.is_set():
+                        return
+        except BaseException as error:  # noqa: BLE001 - raised again by the thread that reads
             self.failures.append(error)
-            raise
         finally:
             self.items.put(_END)
+
+    def _next(self) -> Source[Any] | None:
+        with self._lock:
+            return self._sources.popleft() if self._sources and not self.stop.is_set() else None
 
     def _sleep(self, seconds: float) -> None:
         if self.stop.wait(seconds):

@@ -216,12 +216,11 @@ def test_an_error_in_one_slice_fails_the_fetch(wiz: ScriptedWiz, client: WizClie
     assert len(wiz.asked) < 40
 
 
-def test_a_fetch_can_be_closed_early(wiz: ScriptedWiz, client: WizClient) -> None:
+def test_leaving_the_block_stops_a_fetch(wiz: ScriptedWiz, client: WizClient) -> None:
     wiz.nodes = things(3000)
-    fetch = fetched(client)
-    next(fetch.batches)
-    next(fetch.batches)
-    fetch.batches.close()
+    with fetched(client) as fetch:
+        next(fetch.batches)
+        next(fetch.batches)
     assert len(wiz.asked) < 30
     assert fetch.report.requests == len(wiz.asked)
 
