@@ -1,0 +1,120 @@
+"""The demo: three days of a generated tenant, by real Dagster runs, into Elasticsearch or files, and held against it.
+
+Each run is one of the named job of a dataset, in an instance that is kept, so that the web server shows it afterwards.
+What the tenant truly holds, what is landed and what the holdings holds are each asked where they are.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from wiz_dagster.datasets import DATASETS
+from wiz_dagster.definitions import build_definitions
+from wiz_dagster.recovery import prepare
+from wiz_dagster.sandbox.figures import Figures, backfill_day
+from wiz_dagster.sandbox.holdings import Holdings, open_holdings
+from wiz_dagster.sandbox.services import VOLUMES, running_elasticsearch, running_wiz, wiz_environment
+from wiz_dagster.sandbox.state import SandboxState, open_state, sandbox_environment
+from wiz_dagster.sandbox.wiz.tenant import Tenant
+
+NARROWEST = 110
+"""Columns that the table needs where no terminal says how wide it is."""
+
+
+def run_demo(home: Path, environment: Mapping[str, str], volumes: Mapping[str, int] = VOLUMES) -> bool:
+    """Backfill, print the table, an example and the totals; whether every figure agrees with the tenant.
+
+    The state is kept in `home`; on the same state a second demo creates nothing. Raises the package's errors.
+    """
+    console = Console(width=None if sys.stdout.isatty() else NARROWEST)
+    with (
+        open_state(home, datetime.now(UTC)) as state,
+        running_elasticsearch(state, environment, console.print) as elasticsearch_url,
+        running_wiz(state, volumes, live=False) as emulator,
+    ):
+        settings = sandbox_environment(state, environment, wiz_environment(emulator), elasticsearch_url)
+        with _applied(settings), open_holdings(settings) as holdings:
+            figures = _backfill(console, state, emulator.tenant, settings, holdings)
+            _show(console, figures)
+            _show_example(console, home, holdings, state.days[-1])
+    wrong = [problem for row in figures for problem in row.problems()]
+    for problem in wrong:
+        console.print(f"[red]{problem}[/red]", soft_wrap=True)
+    console.print(_totals(figures), soft_wrap=True, highlight=False)
+    return not wrong
+
+
+def _backfill(
+    console: Console, state: SandboxState, tenant: Tenant, settings: Mapping[str, str], holdings: Holdings
+) -> list[Figures]:
+    """One run a dataset and day, oldest day first, in the kept instance."""
+    definitions = build_definitions(settings)
+    figures = []
+    with dg.DagsterInstance.get() as instance, Progress(console=console, transient=True) as progress:
+        prepare(instance)
+        task = progress.add_task("", total=len(DATASETS) * len(state.days))
+        for dataset in DATASETS:
+            job = definitions.resolve_job_def(f"{dataset.name}_job")
+            for day in state.days:
+                progress.update(task, description=f"{dataset.name} {day}")
+                figures.append(backfill_day(instance, job, dataset, day, tenant, holdings))
+                progress.advance(task)
+    return figures
+
+
+def _show(console: Console, figures: list[Figures]) -> None:
+    table = Table(title="Days of the tenant, by dataset", title_justify="left")
+    for name in ("dataset", "day"):
+        table.add_column(name, no_wrap=True)
+    for name in ("nodes", "landed", "documents", "created", "unchanged", "deleted", "rejected"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in figures:
+        counts = (row.nodes, row.landed, row.documents, row.created, row.unchanged, row.deleted, row.rejected)
+        table.add_row(row.dataset, row.day, *("-" if count is None else str(count) for count in counts))
+    console.print(table)
+    console.print(
+        "nodes: in the tenant, by a scan of its own. landed: kept as received. documents: asked where they are.\n"
+    )
+
+
+def _show_example(console: Console, home: Path, holdings: Holdings, day: str) -> None:
+    example = holdings.example(DATASETS[-1].name, day)
+    if example is not None:
+        console.print(f"One of them, in {holdings.where(DATASETS[-1].name, day)}:")
+        console.print_json(data=example)
+    option = "" if home == Path(".sandbox") else f" --home {home}"
+    command = "make dev" if not option else f"wiz-dagster dev{option}"
+    console.print(
+        f"\nThe runs, their figures and lineage in Dagster: [bold]{command}[/bold], then http://127.0.0.1:3000"
+    )
+    if example is not None:
+        run_id = example.get("labels", {}).get("dagster_run_id")
+        console.print(f"The run that wrote this document: http://127.0.0.1:3000/runs/{run_id}\n", soft_wrap=True)
+
+
+def _totals(figures: list[Figures]) -> str:
+    names = ("created", "unchanged", "deleted", "rejected")
+    return "total " + " ".join(f"{name}={sum(getattr(row, name) or 0 for row in figures)}" for name in names)
+
+
+@contextmanager
+def _applied(settings: Mapping[str, str]) -> Iterator[None]:
+    """The sandbox's environment as this process's own: assets read it when they run."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,92 @@
+"""One day of one dataset in the demo: the run that backfills it, and its figures beside the tenant's own.
+
+What was created, unchanged, deleted and rejected is what the run recorded; every other figure is asked anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from wiz_dagster.assets import ecs_key
+from wiz_dagster.datasets.base import Dataset
+from wiz_dagster.sandbox.holdings import Holdings
+from wiz_dagster.sandbox.wiz.tenant import Tenant
+from wiz_dagster.sandbox.wiz.truth import nodes_of_day
+
+DEMO_TAG = "wiz/demo"
+WRITTEN = ("created", "unchanged", "deleted", "rejected")
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A row of the demo's table; what a failed run left unknown is None."""
+
+    dataset: str
+    day: str
+    nodes: int
+    landed: int | None
+    documents: int
+    created: int | None
+    unchanged: int | None
+    deleted: int | None
+    rejected: int | None
+    failure: str | None = None
+
+    def problems(self) -> Iterator[str]:
+        """A sentence for each figure that doesn't agree with the tenant."""
+        where = f"{self.dataset} {self.day}"
+        if self.failure is not None:
+            yield f"{where}: the run failed: {self.failure}"
+            return
+        for name in ("landed", "documents"):
+            if getattr(self, name) != self.nodes:
+                yield f"{where}: {name} is {getattr(self, name)}, the tenant has {self.nodes} nodes."
+        if (self.created or 0) + (self.unchanged or 0) != self.nodes or self.rejected:
+            yield f"{where}: created, unchanged and rejected don't add up to the tenant's {self.nodes} nodes."
+
+
+def backfill_day(
+    instance: dg.DagsterInstance,
+    job: dg.JobDefinition,
+    dataset: Dataset,
+    day: str,
+    tenant: Tenant,
+    holdings: Holdings,
+) -> Figures:
+    """Run the job for the day and gather the figures."""
+    result = job.execute_in_process(instance=instance, partition_key=day, tags={DEMO_TAG: "true"}, raise_on_error=False)
+    nodes = sum(1 for _ in nodes_of_day(tenant, dataset.name, day))
+    written = _written(result, ecs_key(dataset)) if result.success else {}
+    return Figures(
+        dataset=dataset.name,
+        day=day,
+        nodes=nodes,
+        landed=holdings.landed(dataset.name, day) if result.success else None,
+        documents=holdings.documents(dataset.name, day),
+        **{name: written.get(name) for name in WRITTEN},
+        failure=None if result.success else _failure(result),
+    )
+
+
+def _written(result: dg.ExecuteInProcessResult, key: dg.AssetKey) -> dict[str, Any]:
+    for event in result.get_asset_materialization_events():
+        if event.asset_key == key:
+            metadata = event.step_materialization_data.materialization.metadata
+            figures = {name.rpartition("/")[2]: figure.value for name, figure in metadata.items()}
+            return {name: figures[name] for name in WRITTEN}
+    return {}
+
+
+def _failure(result: dg.ExecuteInProcessResult) -> str:
+    """The sentence of the error that failed the run."""
+    for event in result.get_step_failure_events():
+        data = event.step_failure_data
+        if data.user_failure_data and data.user_failure_data.description:
+            return data.user_failure_data.description
+        if data.error:
+            return data.error.message.strip()
+    return "no step failed; see the run's log."

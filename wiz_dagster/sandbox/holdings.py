@@ -1,0 +1,123 @@
+"""What is held of a day where the demo's data go: asked from the landing zone, from Elasticsearch or from the files.
+
+Nothing here knows what a run reported; that is the point.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from elasticsearch import Elasticsearch
+
+from wiz_dagster.elasticsearch.client import connect, translated
+from wiz_dagster.elasticsearch.reconcile import stream_name
+from wiz_dagster.errors import TransientError
+from wiz_dagster.landing.document_file import DocumentFile
+from wiz_dagster.landing.store import open_store
+from wiz_dagster.landing.zone import LandingZone
+from wiz_dagster.settings import read_elasticsearch_settings, read_landing_settings, read_pipeline_settings
+
+
+class Holdings(ABC):
+    """Counts by dataset and day, and one document to look at."""
+
+    def __init__(self, zone: LandingZone) -> None:
+        self._zone = zone
+
+    def landed(self, dataset: str, day: str) -> int:
+        """Nodes in the landing zone, each once. Raises `PermanentError` when the day was never landed."""
+        return self._zone.day(dataset, day).nodes
+
+    @abstractmethod
+    def documents(self, dataset: str, day: str) -> int:
+        """Documents that the destination holds."""
+
+    @abstractmethod
+    def example(self, dataset: str, day: str) -> dict[str, Any] | None:
+        """One of them; None when there is none."""
+
+    @abstractmethod
+    def where(self, dataset: str, day: str) -> str:
+        """The place of the day's documents, for people."""
+
+
+class ElasticsearchHoldings(Holdings):
+    """Documents of the data streams `logs-wiz.<dataset>-<namespace>`."""
+
+    def __init__(self, zone: LandingZone, client: Elasticsearch, namespace: str) -> None:
+        super().__init__(zone)
+        self._client, self._namespace = client, namespace
+
+    def documents(self, dataset: str, day: str) -> int:
+        """Counted after a refresh, so that everything written so far is seen."""
+        stream = stream_name(dataset, self._namespace)
+        with translated():
+            self._client.indices.refresh(index=stream, ignore_unavailable=True)
+            answer = self._client.count(index=stream, query=_of_day(day), ignore_unavailable=True)
+        if answer["_shards"]["failed"]:
+            raise TransientError(f"Elasticsearch could not count all of {stream}; run it again.")
+        return int(answer["count"])
+
+    def example(self, dataset: str, day: str) -> dict[str, Any] | None:
+        """The latest document of the day."""
+        with translated():
+            answer = self._client.search(
+                index=stream_name(dataset, self._namespace),
+                query=_of_day(day),
+                sort=[{"@timestamp": "desc"}],
+                size=1,
+                ignore_unavailable=True,
+            )
+        hits = answer["hits"]["hits"]
+        return dict(hits[0]["_source"]) if hits else None
+
+    def where(self, dataset: str, day: str) -> str:  # noqa: ARG002
+        """The data stream, the same for each day."""
+        return stream_name(dataset, self._namespace)
+
+
+class FileHoldings(Holdings):
+    """Documents in NDJSON files below the landing zone."""
+
+    def __init__(self, zone: LandingZone, landing_url: str, namespace: str) -> None:
+        super().__init__(zone)
+        self._landing_url, self._namespace = landing_url, namespace
+
+    def documents(self, dataset: str, day: str) -> int:
+        """The lines of the day's file; 0 when there is none."""
+        file = self._file(dataset, day)
+        return sum(1 for _ in file.lines()) if file.exists() else 0
+
+    def example(self, dataset: str, day: str) -> dict[str, Any] | None:
+        """The first document of the day."""
+        file = self._file(dataset, day)
+        first = next(file.lines(), None) if file.exists() else None
+        return None if first is None else dict(orjson.loads(first))
+
+    def where(self, dataset: str, day: str) -> str:
+        """The day's file."""
+        return self._file(dataset, day).url
+
+    def _file(self, dataset: str, day: str) -> DocumentFile:
+        return DocumentFile(self._landing_url, self._namespace, dataset, day)
+
+
+@contextmanager
+def open_holdings(settings: Mapping[str, str]) -> Iterator[Holdings]:
+    """What the environment `settings` names as landing zone and destination."""
+    landing_url = read_landing_settings(settings).url
+    zone = LandingZone(open_store(landing_url), None)
+    pipeline = read_pipeline_settings(settings)
+    if pipeline.destination == "files":
+        yield FileHoldings(zone, landing_url, pipeline.namespace)
+        return
+    with connect(read_elasticsearch_settings(settings)) as client:
+        yield ElasticsearchHoldings(zone, client, pipeline.namespace)
+
+
+def _of_day(day: str) -> dict[str, Any]:
+    return {"term": {"labels.dagster_partition": day}}
