@@ -29,11 +29,13 @@ ELASTIC_PACKAGE = "wiz"
 
 
 class Outcome(StrEnum):
-    """What installing a template came to."""
+    """What installing a template came to, or what looking for it found."""
 
     INSTALLED = "installed"
     UNCHANGED = "unchanged"
     RESPECTED = "respected"
+    ABSENT = "absent"
+    OUTDATED = "outdated"
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,16 @@ def install(client: Elasticsearch, datasets: Iterable[Dataset], retention: Mappi
         return [_install(client, dataset, retention.get(dataset.name), present) for dataset in datasets]
 
 
+def inspect(client: Elasticsearch, datasets: Iterable[Dataset], retention: Mapping[str, str | None]) -> list[Installed]:
+    """The same, but only looked at: absent, outdated, unchanged or respected. The run role is enough.
+
+    Raises PermanentError or TransientError as `translated` says.
+    """
+    with translated():
+        present = _present(client)
+    return [_inspect(dataset, retention.get(dataset.name), present) for dataset in datasets]
+
+
 def ensure(client: Elasticsearch, dataset: Dataset, retention: str | None) -> Installed:
     """Before the first write: install the dataset's template unless there is one already, ours of any age or Elastic's.
 
@@ -135,6 +147,18 @@ def _present(client: Elasticsearch) -> dict[str, Any]:
     kept = ("name", "index_template.index_patterns", "index_template._meta")
     answer = client.indices.get_index_template(filter_path=[f"index_templates.{key}" for key in kept])
     return {found["name"]: found["index_template"] for found in answer.get("index_templates", [])}
+
+
+def _inspect(dataset: Dataset, retention: str | None, present: Mapping[str, Any]) -> Installed:
+    elastics = _elastics(dataset, present)
+    if elastics:
+        return Installed(dataset.name, elastics, Outcome.RESPECTED)
+    name = template_name(dataset)
+    if name not in present:
+        return Installed(dataset.name, name, Outcome.ABSENT)
+    fingerprint = (present[name].get("_meta") or {}).get("fingerprint")
+    current = fingerprint == index_template(dataset, retention)["_meta"]["fingerprint"]
+    return Installed(dataset.name, name, Outcome.UNCHANGED if current else Outcome.OUTDATED)
 
 
 def _install(client: Elasticsearch, dataset: Dataset, retention: str | None, present: Mapping[str, Any]) -> Installed:
