@@ -5,6 +5,7 @@ Besides `/oauth/token` and `/graphql` it has `/control/faults` (GET, POST a list
 """
 
 import asyncio
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -173,7 +174,13 @@ class WizEmulator:
         """Serve in the foreground until SIGTERM or SIGINT; `ready` is called once the port is bound."""
         listener = self._bind()
         ready(self)
-        self._server.run([listener])
+        # uvicorn stops at these signals, then raises them again: without handlers of ours that would kill the caller.
+        before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            self._server.run([listener])
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _bind(self) -> socket.socket:
         listener = _listen(self._port)

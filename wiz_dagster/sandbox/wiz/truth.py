@@ -24,7 +24,10 @@ def nodes_of_day(tenant: Tenant, dataset: str, day: str) -> Iterator[Node]:
 
 
 def nodes_of_window(tenant: Tenant, dataset: str, start: datetime, end: datetime) -> Iterator[Node]:
-    """The whole nodes whose date lies in [start, end), as the tenant is now; in no particular order."""
+    """The whole nodes whose date lies in [start, end), as the tenant is now; in no particular order.
+
+    They share records with other nodes of the tenant: read them, don't change them.
+    """
     now = tenant.now
     source = tenant.source(dataset)
     everything = source.span(micros(start), micros(end))
