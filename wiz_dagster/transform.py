@@ -5,9 +5,11 @@ The same code makes the documents as in the asset. Lines are handled in batches 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
+from math import isfinite
 from typing import BinaryIO, TextIO
 
 import orjson
@@ -71,7 +73,24 @@ def _parsed(line: bytes) -> object:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
+        return _leniently_parsed(line)
+
+
+def _leniently_parsed(line: bytes) -> object:
+    """JSON that the fast parser refuses: half surrogate pairs become `?`, numbers beyond a double stay texts."""
+    try:
+        value = json.loads(line, parse_constant=_no_json, parse_float=_finite)
+        return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    except (ValueError, RecursionError):
         return None
+
+
+def _no_json(name: str) -> None:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float | str:
+    return float(text) if isfinite(float(text)) else text
 
 
 def _ended(documents: Iterator[bytes]) -> Iterator[bytes]:

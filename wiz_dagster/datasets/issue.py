@@ -136,8 +136,16 @@ def _newest(nodes: Sequence[Node], key: str) -> Values:
     values = pluck(nodes, key)
     for older in OLDER_KEYS[key]:
         if any(older in node for node in nodes):
-            values = [node.get(older) if is_empty(value) else value for node, value in zip(nodes, values, strict=True)]
+            values = [
+                _as_item(node.get(older)) if is_empty(value) else value
+                for node, value in zip(nodes, values, strict=True)
+            ]
     return values
+
+
+def _as_item(older: Any) -> Any:
+    """The older API's single note is a text."""
+    return {"text": older} if type(older) is str else older
 
 
 def _url(issue_id: Any) -> str | None:

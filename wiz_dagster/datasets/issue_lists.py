@@ -54,7 +54,8 @@ def note(columns: Columns, row: int, item: Node) -> Node:
     """A note: its dates in our form, the service account's key in snake case."""
     kept = _with_key(columns, row, "notes", item, "serviceAccount", "service_account")
     for key, target in (("createdAt", "created_at"), ("updatedAt", "updated_at")):
-        value = kept.pop(key, None)
+        kept = _with_key(columns, row, "notes", kept, key, target)
+        value = kept.pop(target, None)
         moment = timestamp(value)
         if moment is not None:
             kept[target] = moment

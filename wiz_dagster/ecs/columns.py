@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from wiz_dagster.ecs.values import is_empty, is_ip, timestamp
+from wiz_dagster.ecs.values import MAX_DEPTH, is_empty, is_ip, timestamp
 
 Node = dict[str, Any]
 Values = list[Any]
@@ -85,10 +85,11 @@ class Columns:
 
     def date(self, values: Values, source: str, *paths: str) -> Values:
         """A column of moments, written as `timestamp()` does."""
-        moments = [timestamp(value) for value in values]
-        for row, (value, moment) in enumerate(zip(values, moments, strict=True)):
-            if moment is None and value is not None:
-                self.set_aside(row, source, value)
+        moments = [None if value is None else timestamp(value) for value in values]
+        if moments.count(None) != values.count(None):
+            for row, (value, moment) in enumerate(zip(values, moments, strict=True)):
+                if moment is None:
+                    self.set_aside(row, source, value)
         self.put(moments, *paths)
         return moments
 
@@ -133,7 +134,7 @@ class Columns:
         kept[source] = value if earlier is None else [earlier, value]
 
 
-def _holds_no_object(value: Any) -> bool:
-    if type(value) is list:
-        return all(map(_holds_no_object, value))
+def _holds_no_object(value: Any, depth: int = 0) -> bool:
+    if type(value) is list and depth < MAX_DEPTH:
+        return all(_holds_no_object(item, depth + 1) for item in value)
     return type(value) is not dict

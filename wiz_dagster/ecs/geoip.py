@@ -31,7 +31,10 @@ def open_database(path: Path) -> maxminddb.Reader:
 
 def place(path: Path, address: str) -> dict[str, Any] | None:
     """What the database knows of an address, as the object below `*.geo`; None for an unknown one."""
-    found: Any = open_database(path).get(address)
+    try:
+        found: Any = open_database(path).get(address)
+    except ValueError:  # an IPv6 address in a database of IPv4 addresses
+        return None
     if not isinstance(found, dict):
         return None
     region: dict[str, Any] = next(iter(found.get("subdivisions") or ()), {})

@@ -47,14 +47,25 @@ def timestamp(value: Any) -> str | None:
 
     A date alone is its midnight, a time without an offset is UTC.
     """
-    if type(value) is not str or not _TIME.fullmatch(value):
+    if type(value) is not str:
         return None
     try:
-        moment = datetime.fromisoformat(value.upper())
-        if moment.tzinfo not in (None, UTC):
-            moment = moment.astimezone(UTC)
+        if value[4:5] == "-" and value[7:8] == "-" and value[10:11] == "T" and value[-1:] == "Z":  # Wiz's own form
+            fraction = value[20:-1]
+            if (value[19:20] == "." and fraction.isdecimal() and fraction.isascii()) or len(value) == 20:
+                datetime.fromisoformat(value[:19])
+                return f"{value[:19]}.{fraction[:3]:0<3}Z"
+        return _any_timestamp(value)
     except (ValueError, OverflowError):
         return None
+
+
+def _any_timestamp(text: str) -> str | None:
+    if not _TIME.fullmatch(text):
+        return None
+    moment = datetime.fromisoformat(text.upper())
+    if moment.tzinfo not in (None, UTC):
+        moment = moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds")[:23] + "Z"
 
 
@@ -80,20 +91,20 @@ def as_text(value: Any) -> str:
 
 
 def related_text(value: Any) -> str:
-    """The text that stands in `related.*`: lists and objects as Elastic's pipelines write them (`{0=a, 1=b}`)."""
-    if isinstance(value, list):
+    """The text that stands in `related.*`: lists as Elastic's pipelines write them (`{0=a, 1=b}`)."""
+    if type(value) is list:
         return "{" + ", ".join(f"{number}={as_text(item)}" for number, item in enumerate(value)) + "}"
     return as_text(value)
 
 
 def distinct_texts(values: Iterable[Any]) -> list[str] | None:
     """The values that say something, as texts, each once, in order; None when there is none."""
-    return list(dict.fromkeys(related_text(value) for value in values if not is_empty(value))) or None
+    return list(dict.fromkeys([related_text(value) for value in values if not is_empty(value)])) or None
 
 
 def is_empty(value: Any) -> bool:
     """Whether a value says nothing: None, an empty text, list or object. 0 and False say something."""
-    return not value and value is not False and value != 0
+    return not value and (value is None or value != 0)
 
 
 def pruned(value: Any, depth: int = 0) -> Any:
@@ -103,16 +114,23 @@ def pruned(value: Any, depth: int = 0) -> Any:
     """
     if depth >= MAX_DEPTH:
         return as_text(value)
-    if type(value) is dict:
-        kept: dict[str, Any] = {}
-        for key, item in value.items():
-            if type(item) is dict or type(item) is list:
-                item = pruned(item, depth + 1) if item else None
-            if item or (item is not None and item != "" and item != {} and item != []):
+    if type(value) is list:
+        return [item for item in [_pruned_item(item, depth) for item in value] if item is not None]
+    kept: dict[str, Any] = {}
+    for key, item in value.items():
+        if type(item) is str:  # the common case, without a call
+            if item:
                 kept[key] = item
-        return kept
-    items = (pruned(item, depth + 1) if item and type(item) in (dict, list) else item for item in value)
-    return [item for item in items if not is_empty(item)]
+        elif item is not None and (item := _pruned_item(item, depth)) is not None:
+            kept[key] = item
+    return kept
+
+
+def _pruned_item(item: Any, depth: int) -> Any:
+    """One value inside a list or object, None when it is empty."""
+    if type(item) is dict or type(item) is list:
+        return (pruned(item, depth + 1) or None) if item else None
+    return item if item != "" else None
 
 
 def url_parts(url: str) -> dict[str, Any]:

@@ -1,0 +1,116 @@
+"""Our documents against those of Elastic's integration; docs/conformance.md holds the allowed differences."""
+
+import importlib.util
+import io
+import json
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from wiz_dagster.datasets import DATASETS, dataset_named
+from wiz_dagster.transform import transform_lines
+from wiz_dagster_tests.datasets.making import problems
+
+ROOT = Path(__file__).parents[2]
+CONFORMANCE = Path(os.environ.get("WIZ_SHARED") or ROOT.parent / "shared") / "conformance"
+NAMES = [dataset.name for dataset in DATASETS]
+IN_FORCE = ("preserve_original_event", "preserve_duplicate_custom_fields")
+MOST_DEVIATIONS = 3 / 100
+
+needs_conformance_set = pytest.mark.skipif(
+    not CONFORMANCE.is_dir(), reason="the conformance set isn't there; name its parent folder in WIZ_SHARED"
+)
+
+
+def table(heading: str) -> list[list[str]]:
+    """The rows of the table below a heading of docs/conformance.md."""
+    text = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
+    section = re.split(r"^## ", text, flags=re.MULTILINE)
+    lines = next(part for part in section if part.startswith(heading)).splitlines()
+    rows = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return rows[2:]
+
+
+def extras(dataset: str) -> list[str]:
+    return [row[1] for row in table("Additional fields") if row[0] == dataset]
+
+
+def deviations(dataset: str) -> dict[str, int]:
+    return {row[1]: int(row[2]) for row in table("Deviations") if row[0] == dataset}
+
+
+def listed(path: str, patterns: list[str]) -> bool:
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
+
+
+@pytest.fixture(scope="module")
+def oracle() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("conformance_compare", CONFORMANCE / "compare.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def transformed(dataset: str, lines: bytes, tags: tuple[str, ...]) -> list[dict[str, Any]]:
+    target, errors = io.BytesIO(), io.StringIO()
+    assert transform_lines(dataset, io.BytesIO(lines), target, errors, tags) == 0
+    assert errors.getvalue() == ""
+    return [json.loads(line) for line in target.getvalue().splitlines()]
+
+
+@needs_conformance_set
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_missing_or_different_on_the_integrations_own_examples(name: str, oracle: ModuleType) -> None:
+    folder = CONFORMANCE / name
+    expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))["expected"]
+    actual = transformed(name, (folder / "input.ndjson").read_bytes(), IN_FORCE)
+    assert len(actual) == len(expected) > 0
+    for want, got in zip(expected, actual, strict=True):
+        found = oracle.compare(want, got)
+        assert found.missing == found.different == []
+        assert [path for path in found.extra if not listed(path, extras(name))] == []
+        assert problems(dataset_named(name), got) == []
+
+
+@needs_conformance_set
+@pytest.mark.parametrize("name", NAMES)
+def test_mutated_nodes_differ_only_where_the_list_of_deviations_says_so(
+    name: str, oracle: ModuleType, compared: Callable[[str], None]
+) -> None:
+    cases = [json.loads(line) for line in (CONFORMANCE / name / "variations.ndjson").read_text().splitlines()]
+    examples = len((CONFORMANCE / name / "input.ndjson").read_text().splitlines())
+    allowed, seen, deviating = deviations(name), Counter[str](), 0
+    for case in cases:
+        (got,) = transformed(name, json.dumps(case["input"]).encode(), tuple(case["tags"]))
+        assert set(got.get("tags", [])) == set(case["tags"])
+        found = oracle.compare(case["expected"], got, ignore={"user_agent"})
+        paths = {line.partition(": ")[0] for line in found.missing + found.different}
+        paths |= {path for path in found.extra if not listed(path, extras(name))}
+        assert [path for path in paths if not listed(path, list(allowed))] == [], case["case"]
+        seen.update(pattern for pattern in allowed if any(fnmatchcase(path, pattern) for path in paths))
+        deviating += bool(paths)
+    compared(f"{name} {examples}+{len(cases)} cases, {deviating} deviate")
+    assert seen == allowed
+    assert deviating <= len(cases) * MOST_DEVIATIONS
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_listed_extra_is_a_field_of_the_dataset_and_wildcards_stand_below_flattened_ones(name: str) -> None:
+    types = {field.name: field.type for field in dataset_named(name).fields()}
+    below = {path for path, kind in types.items() if kind == "flattened"}
+    for path in extras(name):
+        if path.endswith(".*"):
+            assert any(f"{path}.".startswith(f"{parent}.") for parent in below), path
+        else:
+            assert path in types

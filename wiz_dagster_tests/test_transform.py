@@ -1,0 +1,88 @@
+"""The command's function: NDJSON of nodes to NDJSON of documents."""
+
+import io
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from wiz_dagster.errors import PermanentError
+from wiz_dagster.transform import BATCH, transform_lines
+
+
+def run(lines: bytes, tags: tuple[str, ...] | None = None, dataset: str = "audit") -> tuple[int, list[Any], str]:
+    target, errors = io.BytesIO(), io.StringIO()
+    status = transform_lines(dataset, io.BytesIO(lines), target, errors, tags)
+    return status, [json.loads(line) for line in target.getvalue().splitlines()], errors.getvalue()
+
+
+def test_documents_come_in_the_order_of_the_lines_over_many_batches() -> None:
+    count = 2 * BATCH + 3
+    status, documents, errors = run(b"".join(b'{"id": "%d"}\n' % number for number in range(count)))
+    assert (status, errors) == (0, "")
+    assert [document["event"]["id"] for document in documents] == [str(number) for number in range(count)]
+
+
+def test_bad_lines_are_reported_by_number_and_the_rest_goes_on() -> None:
+    lines = b'{"id": "1"}\nnonsense secret\n[1]\nnull\n\n{"id": "6"}\n{"id": NaN}'
+    status, documents, errors = run(lines)
+    assert status == 1
+    assert [document["event"]["id"] for document in documents] == ["1", "6"]
+    assert [line.split(":")[0] for line in errors.splitlines()] == [f"line {number}" for number in (2, 3, 4, 5, 7)]
+    assert "secret" not in errors
+
+
+def test_without_tags_the_defaults_hold_and_both_options_are_off() -> None:
+    _, (document,), _ = run(b'{"id": "1"}')
+    assert document["tags"] == ["forwarded", "wiz-audit"]
+    assert "original" not in document["event"]
+    assert "wiz" not in document
+    assert document["ecs"] == {"version": "9.4.0"}
+
+
+def test_tags_are_exactly_those_given_and_the_preserve_tags_switch() -> None:
+    line = b'{"id": "1" , "note":"\\u00fc"}'
+    _, (document,), _ = run(line + b"\r\n", ("b", "preserve_original_event", "a"))
+    assert document["tags"] == ["b", "preserve_original_event", "a"]
+    assert document["event"]["original"] == line.decode()
+    _, (document,), _ = run(line, ("preserve_duplicate_custom_fields",))
+    assert document["wiz"]["audit"]["id"] == "1"
+    assert "original" not in document["event"]
+    _, (document,), _ = run(line, ())
+    assert "tags" not in document
+
+
+def test_one_run_has_one_fetch_time() -> None:
+    _, documents, _ = run(b"{}\n" * (BATCH + 1))
+    assert len({document["@timestamp"] for document in documents}) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"id": "\\ud800", "\\udfff": 1}',
+        b'{"id": 1e999}',
+        b'{"id": 123456789012345678901234567890}',
+        b'{"id": "x", "id": "y"}',
+        b'{"a":' * 500 + b"1" + b"}" * 500,
+    ],
+)
+def test_json_that_is_odd_but_allowed_gives_a_document(line: bytes) -> None:
+    status, documents, errors = run(line, ("preserve_original_event",))
+    assert (status, len(documents), errors) == (0, 1, "")
+    assert documents[0]["event"]["original"] == line.decode()
+
+
+def test_an_unknown_dataset_is_refused() -> None:
+    with pytest.raises(PermanentError, match="audit, issue"):
+        run(b"{}", dataset="adit")
+
+
+def test_neither_dagster_nor_elasticsearch_is_imported() -> None:
+    code = (
+        "import sys, wiz_dagster.transform; print([m for m in ('dagster', 'elasticsearch', 'gql') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
