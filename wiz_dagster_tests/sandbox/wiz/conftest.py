@@ -1,4 +1,3 @@
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -59,6 +58,7 @@ class Caller:
     def data(self, query: str, **variables: Any) -> dict[str, Any]:
         answer = self.post(query, **variables).json()
         assert "errors" not in answer, answer["errors"]
+        connection: dict[str, Any]
         (connection,) = answer["data"].values()
         return connection
 
@@ -96,7 +96,3 @@ def start() -> Iterator[Start]:
     yield begin
     for emulator in running:
         emulator.__exit__(None, None, None)
-
-
-def same(one: Any, other: Any) -> bool:
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)

@@ -133,7 +133,7 @@ def test_a_request_that_is_no_query_is_refused(start: Start) -> None:
 
 
 def test_given_nodes_are_served_with_filters_and_never_nulled(start: Start) -> None:
-    nodes = [
+    nodes: list[dict[str, Any]] = [
         {"id": "a", "status": "NEW_WORD", "severity": {"odd": 1}, "statusChangedAt": "2026-03-04 01:02:03.763277000"},
         {"id": "b", "status": "OPEN", "projects": "null", "statusChangedAt": "2026-03-04T00:00:00Z", "kept": "away"},
         {"id": "c", "status": "OPEN", "statusChangedAt": "null", "createdAt": "2026-03-04T00:00:00Z"},

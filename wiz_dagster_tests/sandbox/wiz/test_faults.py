@@ -187,4 +187,4 @@ def test_every_kind_is_known_and_no_other() -> None:
     assert all(Fault(kind).kind == kind for kind in KINDS)
     for wrong in ({"kind": "nonsense"}, {"kind": "cut", "every": 0}, {"kind": "cut", "times": 0}):
         with pytest.raises(SettingsError):
-            Fault(**wrong)  # type: ignore[arg-type]
+            Fault(**wrong)
