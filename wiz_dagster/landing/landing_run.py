@@ -5,18 +5,21 @@ written again when another landing of the same day was first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import orjson
 
-from wiz_dagster.errors import TransientError
+from wiz_dagster.errors import TransientError, WizDagsterError
 from wiz_dagster.landing.landed_day import read_indexes
-from wiz_dagster.landing.manifest import FetchInfo, FetchRecord, PartRecord
-from wiz_dagster.landing.node_index import content_hash, is_among, node_key, settled_contents
+from wiz_dagster.landing.manifest import FetchInfo, FetchRecord, PartRecord, part_files
+from wiz_dagster.landing.node_index import content_hash, is_among, no_contents, node_key, settled_contents, union
 from wiz_dagster.landing.parts import PartBuilder, delete_part, read_index, rewrite
 from wiz_dagster.landing.store import Store
+
+_PACKED_AT = 20_000
 
 Nodes = Iterable[Sequence[Mapping[str, Any]]]
 
@@ -62,6 +65,7 @@ class LandingRun:
         self._version_field = version_field
         self._settled = settled_contents(read_indexes(store, folder, landed))
         self._seen: set[bytes] = set()
+        self._seen_before = no_contents()
         self._nodes = self._unchanged = self._repeated = 0
 
     def write(self, nodes: Nodes) -> None:
@@ -89,13 +93,14 @@ class LandingRun:
 
     def check_parts(self) -> None:
         """A run that was suspended for longer than the sweep waits may have lost its parts to another run."""
-        if not {part.name for part in self.parts} <= set(self._store.list(self._folder)):
+        if not part_files(self.parts) <= set(self._store.list(self._folder)):
             raise TransientError(f"Parts of this run were swept from {self._folder} before it ended: run it again.")
 
     def discard(self) -> None:
-        """Delete the parts written so far."""
-        for part in self.parts:
-            delete_part(self._store, self._folder, part)
+        """Delete the parts written so far, as far as the store lets; the rest is swept later."""
+        with suppress(WizDagsterError):
+            for part in self.parts:
+                delete_part(self._store, self._folder, part)
 
     def record(self, landing_id: str, figures: FetchFigures) -> FetchRecord:
         """The fetch as the manifest keeps it."""
@@ -130,16 +135,24 @@ class LandingRun:
     def _put(self, builder: PartBuilder) -> None:
         self.parts = (*self.parts, builder.put(self._store, self._folder, self._fetch))
 
+    def _pack_seen(self) -> None:
+        """Keep the set of this fetch's lines small: 16 bytes a line in an array instead of a hundred in the set."""
+        if len(self._seen) >= _PACKED_AT:
+            self._seen_before = union(self._seen_before, self._seen)
+            self._seen = set()
+
     def _new_lines(self, batch: Sequence[Mapping[str, Any]]) -> Iterable[tuple[bytes, bytes]]:
         """Lines and index entries of the batch's nodes that aren't stored yet."""
         lines = [orjson.dumps(node) for node in batch]
         contents = [content_hash(line) for line in lines]
-        unchanged = is_among(np.array(contents, dtype="S16"), self._settled)
+        self._pack_seen()
+        hashes = np.array(contents, dtype="S16")
+        unchanged, repeated = is_among(hashes, self._settled), is_among(hashes, self._seen_before)
         self._nodes += len(lines)
-        for node, line, content, is_unchanged in zip(batch, lines, contents, unchanged, strict=True):
-            if is_unchanged:
+        for node, line, content, was_landed, was_seen in zip(batch, lines, contents, unchanged, repeated, strict=True):
+            if was_landed:
                 self._unchanged += 1
-            elif content in self._seen:
+            elif was_seen or content in self._seen:
                 self._repeated += 1
             else:
                 self._seen.add(content)

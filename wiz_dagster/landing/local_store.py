@@ -45,7 +45,7 @@ class LocalStore:
             _sync_folder(target.parent)
 
     def replace_if(self, path: str, data: bytes, expected: bytes | None) -> bool:
-        """Write the file only if it still holds `expected` (None: only if absent), under an advisory lock."""
+        """Write the file only if it still holds `expected` (None: only if absent), locking its folder."""
         with self._locked(path):
             try:
                 current: bytes | None = self.read(path)
@@ -76,7 +76,7 @@ class LocalStore:
 
     @contextmanager
     def _locked(self, path: str) -> Iterator[None]:
-        lock = (self._root / path).with_name(f".{Path(path).name}.lock")
+        lock = (self._root / path).with_name(".lock")
         with explained(self.url, path, "lock"):
             _make_private(lock.parent)
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -5,6 +5,7 @@ format is refused, never guessed at.
 """
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Self
 from urllib.parse import urlsplit
@@ -73,6 +74,11 @@ class PartRecord(FetchInfo):
     index_name: str
     index_sha256: str
     generation: int = 0
+
+
+def part_files(parts: Iterable[PartRecord]) -> set[str]:
+    """Names of all files of `parts`, the indexes included."""
+    return {name for part in parts for name in (part.name, part.index_name)}
 
 
 class FetchRecord(FetchInfo):

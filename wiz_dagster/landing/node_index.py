@@ -4,7 +4,7 @@ An entry is the hash of the Wiz id (16), the version (signed 64 bit, big endian)
 first 24 bytes are the node's key. The winner of an id is its highest version and, of equal ones, the last fetched.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
@@ -23,6 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 Entries = npt.NDArray[np.void]
+Contents = npt.NDArray[np.bytes_]
 
 
 def content_hash(line: bytes) -> bytes:
@@ -61,22 +62,32 @@ def winners(entries: Entries) -> npt.NDArray[np.int64]:
     return np.sort(order[last])
 
 
-def settled_contents(entries: Entries) -> npt.NDArray[np.bytes_]:
+def settled_contents(entries: Entries) -> Contents:
     """Sorted content hashes that needn't be stored again: all but those that lost to an equal version.
 
     A node that Wiz changes back without a new version must win again, so what it was before is stored once more.
     """
     order, last = _groups(entries)
     if not len(order):
-        return np.empty(0, dtype="S16")
-    ordered = entries[order]
-    group = np.concatenate(([0], np.cumsum(last)[:-1]))
-    winner = ordered[last][group]
-    lost_tie = (ordered["version"] == winner["version"]) & (ordered["content"] != winner["content"])
-    return np.unique(ordered["content"][~lost_tie])
+        return no_contents()
+    version, content = entries["version"][order], entries["content"][order]
+    winner = np.flatnonzero(last)[np.cumsum(last) - last]
+    lost_tie = (version == version[winner]) & (content != content[winner])
+    return np.unique(content[~lost_tie])
 
 
-def is_among(contents: npt.NDArray[np.bytes_], known: npt.NDArray[np.bytes_]) -> npt.NDArray[np.bool_]:
+def no_contents() -> Contents:
+    """Content hashes of no line."""
+    return np.empty(0, dtype="S16")
+
+
+def union(known: Contents, more: Collection[bytes]) -> Contents:
+    """The sorted hashes `known` and `more`, which have none in common, sorted."""
+    added = np.sort(np.array(list(more), dtype="S16"))
+    return np.insert(known, np.searchsorted(known, added), added)
+
+
+def is_among(contents: Contents, known: Contents) -> npt.NDArray[np.bool_]:
     """Which of `contents` are in the sorted array `known`."""
     if not len(known):
         return np.zeros(len(contents), dtype=bool)

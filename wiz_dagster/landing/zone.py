@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from wiz_dagster.errors import PermanentError, TransientError
 from wiz_dagster.landing.landed_day import LandedDay
 from wiz_dagster.landing.landing_run import FetchFigures, LandingRun, LandReport, Nodes
-from wiz_dagster.landing.manifest import FetchInfo, Manifest, Tenant
+from wiz_dagster.landing.manifest import FetchInfo, Manifest, Tenant, part_files
 from wiz_dagster.landing.stamps import stamp_of
 from wiz_dagster.landing.store import Store
 
@@ -99,19 +99,27 @@ class LandingZone:
         if not old:
             return []
         manifest, _ = self._manifest(folder)
-        parts = manifest.parts if manifest else ()
-        named = {name for part in parts for name in (part.name, part.index_name)}
+        named = part_files(manifest.parts) if manifest else set()
         swept = [name for name in old if name not in named]
         for name in swept:
             self.store.delete(f"{folder}/{name}")
         return swept
 
     def check_writable(self) -> None:
-        """Write and delete a small file and compare the tenant; raises what a landing would raise."""
+        """Compare the tenant, write and delete a small file; raises what a landing would raise.
+
+        PermanentError also when the store ignores conditional writes, as some S3-compatible ones do.
+        """
         self._check_tenant()
         probe = f".probe-{secrets.token_hex(4)}"
-        self.store.put(probe, b"")
+        self.store.put(probe, b"1")
+        replaced = self.store.replace_if(probe, b"2", None)
         self.store.delete(probe)
+        if replaced:
+            raise PermanentError(
+                f"The landing zone {self.store.url} (WIZ_LANDING_URL) ignores conditional writes, so two runs of one "
+                f"day at once could lose nodes: use a store that honours If-None-Match and If-Match."
+            )
 
     def _manifest(self, folder: str) -> tuple[Manifest | None, bytes | None]:
         path = f"{folder}/manifest.json"

@@ -11,7 +11,17 @@ from moto.server import ThreadedMotoServer
 from wiz_dagster.errors import PermanentError, SettingsError, TransientError, WizDagsterError
 from wiz_dagster.landing.remote_store import RemoteStore
 from wiz_dagster.landing.store import Store, open_store
-from wiz_dagster_tests.landing.landing_helpers import DAY, by_id, land, node, read, zone_at
+from wiz_dagster_tests.landing.landing_helpers import (
+    DAY,
+    Figures,
+    Node,
+    by_id,
+    fetch_info,
+    land,
+    node,
+    read,
+    zone_at,
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +79,7 @@ def test_of_many_replacing_at_once_one_wins_each_time(url: str) -> None:
     store.put("counter", b"0")
 
     def count() -> None:
-        for _ in range(5):
+        for _ in range(4):
             while True:
                 value = store.read("counter")
                 if store.replace_if("counter", str(int(value) + 1).encode(), value):
@@ -80,7 +90,7 @@ def test_of_many_replacing_at_once_one_wins_each_time(url: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert store.read("counter") == b"20"
+    assert store.read("counter") == b"16"
 
 
 def test_a_day_lives_in_any_store(url: str) -> None:
@@ -91,6 +101,27 @@ def test_a_day_lives_in_any_store(url: str) -> None:
     assert by_id(read(zone)) == {"a": node("a", 2), "b": node("b", 1)}
     assert zone.days("issue") == [DAY]
     assert sum(name.startswith("part-") for name in zone.store.list(f"issue/{DAY}")) == 4
+
+
+def test_a_landing_that_another_overtakes_merges_in_any_store(url: str) -> None:
+    zone = zone_at(url)
+
+    def overtaken() -> Iterator[list[Node]]:
+        yield [node("a", 1), node("b", 1)]
+        land(zone_at(url), [node("b", 1), node("c", 1)], minute=1)
+
+    zone.land("issue", DAY, overtaken(), fetch_info(0), Figures(), "updatedAt")
+    assert by_id(read(zone)).keys() == {"a", "b", "c"}
+    assert zone.day("issue", DAY).captured == 3
+
+
+def test_a_store_that_ignores_conditions_is_refused(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    zone = zone_at(f"{bucket}/lax")
+    put = RemoteStore.put
+    monkeypatch.setattr(RemoteStore, "_put_conditionally", lambda self, path, data, _: put(self, path, data) is None)
+    with pytest.raises(PermanentError, match="ignores conditional writes"):
+        zone.check_writable()
+    assert zone.store.list("") == []
 
 
 def test_an_object_that_changes_between_reading_and_writing_is_not_overwritten(

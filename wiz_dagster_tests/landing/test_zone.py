@@ -85,6 +85,12 @@ def test_equal_nodes_of_one_fetch_are_stored_once_and_counted(tmp_path: Path) ->
     assert (report.nodes, report.new, report.repeated) == (4, 2, 2)
 
 
+def test_equal_nodes_are_noticed_however_many_lie_between_them(tmp_path: Path) -> None:
+    pages = [[{"id": str(number)} for number in range(start, start + 9_000)] for start in range(0, 54_000, 9_000)]
+    report = land(zone_at(tmp_path), *pages, pages[0], pages[3], pages[5])
+    assert (report.nodes, report.new, report.repeated) == (81_000, 54_000, 27_000)
+
+
 def test_the_manifest_remembers_a_bounded_number_of_fetches(tmp_path: Path) -> None:
     zone = zone_at(tmp_path)
     for minute in range(KEPT_FETCHES + 5):
@@ -185,7 +191,7 @@ _FETCHES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(fetches=_FETCHES, repeats=st.randoms(use_true_random=False), part_nodes=st.integers(1, 3))
 def test_after_any_fetches_the_newest_version_is_read(
     tmp_path_factory: pytest.TempPathFactory,
