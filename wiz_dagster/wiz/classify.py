@@ -116,7 +116,10 @@ def connection_problem(error: requests.RequestException, variable: str) -> Probl
     if isinstance(error, requests.ReadTimeout):
         return Problem(f"No complete answer came in time from {variable}", smaller_page_after=1)
     kind = type(error).__name__
-    return Problem(f"The host of {variable} can't be reached or cuts the connection ({kind}): check it and the network")
+    return Problem(
+        f"The host of {variable} can't be reached or cuts the connection ({kind}):"
+        " check the address, the network and, behind a proxy, WIZ_PROXY_URL"
+    )
 
 
 def status_problem(status: int, answer: Answer | None, scope: str | None) -> Problem:
@@ -131,9 +134,9 @@ def status_problem(status: int, answer: Answer | None, scope: str | None) -> Pro
     return _filled(problem, answer, scope)
 
 
-def retry_after(answer: Answer | None) -> float | None:
+def retry_after(text: str | None) -> float | None:
     """Return the seconds that Retry-After asks for, given as such or as a date; None without a readable one."""
-    text = (answer.retry_after or "").strip() if answer else ""
+    text = (text or "").strip()
     if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
         seconds = float(text)
     else:
@@ -165,7 +168,7 @@ def _error_problem(error: Any, status: int, answer: Answer | None, scope: str | 
 
 def _filled(problem: Problem, answer: Answer | None, scope: str | None, detail: str = "no reason given") -> Problem:
     text = problem.text.replace("{scope}", scope or "that the query needs").replace("{detail}", detail)
-    asked = retry_after(answer) if problem.action is Action.RETRY else None
+    asked = retry_after(answer.retry_after) if answer and problem.action is Action.RETRY else None
     return replace(problem, text=text, pause=problem.pause if asked is None else asked)
 
 

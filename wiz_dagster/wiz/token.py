@@ -78,20 +78,14 @@ class TokenSource:
                 response = session.post(
                     self._settings.token_url,
                     data=form,
-                    auth=_no_netrc,
                     headers={"Accept": "application/json"},
                     allow_redirects=False,
                 )
             except requests.RequestException as error:
                 return connection_problem(error, "WIZ_TOKEN_URL")
         if response.status_code != HTTPStatus.OK:
-            return _refusal(response.status_code, retry_after(adapter.answer))
+            return _refusal(response.status_code, retry_after(response.headers.get("Retry-After")))
         return _token(response)
-
-
-def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keeps requests from adding a login from the user's .netrc."""
-    return request
 
 
 def _refusal(status: int, pause: float | None) -> Problem:

@@ -19,7 +19,6 @@ from gql.transport.requests import RequestsHTTPTransport
 from gql.transport.requests import log as gql_log
 from graphql import ExecutionResult
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
@@ -41,18 +40,6 @@ class Answer:
     content_type: str
     retry_after: str | None
     size: int
-
-
-class Bearer(AuthBase):
-    """The standard Authorization header; given for each request, it also keeps a .netrc from replacing it."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the header."""
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 class DeadlineAdapter(HTTPAdapter):
@@ -98,8 +85,10 @@ def _read(raw: BaseHTTPResponse, deadline: float) -> bytes:
 
 
 def open_session(settings: WizSettings, adapter: DeadlineAdapter) -> requests.Session:
-    """A session that names the product and uses the settings' proxy and certificates, with no retries of its own."""
+    """A session that names the product, uses the settings' proxy and certificates, and retries nothing by itself."""
     session = requests.Session()
+    # Settings alone decide: no proxy from the environment, and no .netrc, which would replace the Authorization header.
+    session.trust_env = False
     session.headers["User-Agent"] = f"wiz-dagster/{__version__}"
     session.verify = str(settings.ca_certs) if settings.ca_certs else True
     if settings.proxy_url:
@@ -139,7 +128,7 @@ class WizTransport(RequestsHTTPTransport):
 
     def ask(self, token: str, query: str, variables: Mapping[str, Any]) -> ExecutionResult:
         """Send one query. Raises gql's TransportError, whose text may hold a whole body: never pass it on."""
-        return self.execute(_Question(query, variables), extra_args={"auth": Bearer(token)})
+        return self.execute(_Question(query, variables), extra_args={"headers": {"Authorization": f"Bearer {token}"}})
 
     def _parse(self, _: str) -> dict[str, Any]:
         # The bytes, not the text that requests guesses from them: bad UTF-8 must fail, not become U+FFFD.

@@ -1,8 +1,5 @@
-import ssl
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -51,24 +48,16 @@ def short_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def https_port(tmp_path: Path) -> Iterator[Callable[[], int]]:
-    """Starts a server whose certificate nobody trusts; it answers nothing."""
-    servers: list[ThreadingHTTPServer] = []
+def certificate(tmp_path: Path) -> Path:
+    """A certificate of 127.0.0.1 that nobody trusts, and its key."""
+    return _self_signed(tmp_path)
 
-    def start() -> int:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(_self_signed(tmp_path))
-        server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-        server.daemon_threads = True
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        return int(server.server_address[1])
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+@pytest.fixture
+def https_wiz(certificate: Path) -> Iterator[ScriptedWiz]:
+    server = ScriptedWiz(certificate)
+    yield server
+    server.close()
 
 
 def _self_signed(folder: Path) -> Path:

@@ -3,14 +3,17 @@
 Its paging and filters are only as good as these tests need; the sandbox's emulator is the realistic one.
 """
 
+import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import orjson
 
@@ -41,13 +44,25 @@ def page(nodes: Any, cursor: str | None = None, **more: Any) -> Reply:
     return Reply({"data": {"things": connection}})
 
 
+_time_of = lru_cache(maxsize=100_000)(parse_time)
+
+
+class _QuietServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Clients that hang up are part of the tests."""
+
+
 Script = Reply | Callable[[dict[str, Any]], Reply]
 
 
 class ScriptedWiz:
-    """`asked` holds the variables of each query, `headers` its headers, `token_forms` each token request's form."""
+    """What came is kept: `asked` the variables of each query, `headers` its headers, `token_forms` the token requests'
+    forms, `peers` the address that each request of either kind came from.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
         self.replies: deque[Script] = deque()
         self.token_replies: deque[Reply] = deque()
         self.nodes: list[dict[str, Any]] = []
@@ -56,12 +71,18 @@ class ScriptedWiz:
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.token_forms: list[dict[str, str]] = []
+        self.peers: list[Any] = []
         self.expires_in: Any = 86400
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _QuietServer(("127.0.0.1", 0), self._handler())
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
         self._server.shutdown()
@@ -88,9 +109,7 @@ class ScriptedWiz:
         assert after is not None
         assert before is not None
         found = [
-            node
-            for node in self.nodes
-            if (moment := parse_time(node.get(name))) is not None and after < moment < before
+            node for node in self.nodes if (moment := _time_of(node.get(name))) is not None and after < moment < before
         ]
         start = int(variables["after"] or 0)
         end = start + min(variables["first"], self.page_cap)
@@ -105,7 +124,8 @@ class ScriptedWiz:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                token = self.path.startswith("/token")
+                wiz.peers.append(self.client_address)
+                token = urlsplit(self.path).path == "/token"
                 self._send(wiz.token(body) if token else wiz.graphql(body, dict(self.headers)))
 
             def _send(self, reply: Reply) -> None:

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+import gzip
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -132,6 +132,13 @@ def test_attempts_are_bounded(wiz: ScriptedWiz, client: WizClient, reply: Reply,
     assert client.requests == attempts
 
 
+def test_connections_are_kept_open(wiz: ScriptedWiz, client: WizClient) -> None:
+    wiz.replies.extend([GOOD, Reply(b"", 503), GOOD, GOOD])
+    for _ in range(3):
+        ask(client)
+    assert len(set(wiz.peers[1:])) == 1
+
+
 @pytest.mark.parametrize("retry_after", ["7", "7.0"])
 def test_retry_after_in_seconds_pauses_the_whole_tenant(
     wiz: ScriptedWiz, settings: WizSettings, retry_after: str
@@ -168,11 +175,12 @@ def test_a_retry_after_of_hours_is_cut(wiz: ScriptedWiz, settings: WizSettings) 
     assert budget.pauses == [300.0]
 
 
+@pytest.mark.parametrize("drip", [0.02, 30])
 def test_a_slow_page_is_asked_for_in_half_and_stays_small(
-    wiz: ScriptedWiz, client: WizClient, monkeypatch: pytest.MonkeyPatch
+    wiz: ScriptedWiz, client: WizClient, monkeypatch: pytest.MonkeyPatch, drip: float
 ) -> None:
     monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.15)
-    wiz.replies.extend([Reply(GOOD.content(), drip=0.02), Reply(b"", 504), GOOD])
+    wiz.replies.extend([Reply(GOOD.content(), drip=drip), Reply(b"", 504), GOOD])
     variables: dict[str, Any] = {"first": 500}
     client.execute(QUERY, variables)
     assert [asked["first"] for asked in wiz.asked] == [500, 250, 125]
@@ -215,6 +223,28 @@ def test_a_dead_proxy_is_named_by_its_setting(settings: WizSettings, wiz: Script
     client = WizClient(dead, NotedBudget())
     message = transient(client)
     assert "WIZ_PROXY_URL" in message
+
+
+def test_token_and_queries_go_through_the_proxy_of_the_settings(wiz: ScriptedWiz, settings: WizSettings) -> None:
+    addresses = {"api_url": "http://wiz.invalid/graphql", "token_url": "http://wiz.invalid/token"}
+    wiz.replies.append(GOOD)
+    ask(WizClient(settings.model_copy(update={**addresses, "proxy_url": wiz.url}), NotedBudget()))
+    assert len(wiz.token_forms) == 1
+    assert wiz.headers[0]["Host"] == "wiz.invalid"
+
+
+def test_a_proxy_of_the_environment_is_not_used(
+    wiz: ScriptedWiz, client: WizClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    wiz.replies.append(GOOD)
+    assert ask(client)
+
+
+def test_a_compressed_answer_is_read(wiz: ScriptedWiz, client: WizClient) -> None:
+    wiz.replies.append(Reply(gzip.compress(GOOD.content()), headers={"Content-Encoding": "gzip"}))
+    assert ask(client)["things"]["nodes"] == [{"id": "a"}]
+    assert client.bytes == len(GOOD.content())
 
 
 @pytest.mark.parametrize(
@@ -264,9 +294,18 @@ def test_a_closed_client_can_be_used_again(wiz: ScriptedWiz, settings: WizSettin
 
 @pytest.mark.parametrize("variable", ["api_url", "token_url"])
 def test_an_untrusted_certificate_names_the_setting_for_its_authority(
-    settings: WizSettings, https_port: Callable[[], int], variable: str
+    settings: WizSettings, https_wiz: ScriptedWiz, variable: str
 ) -> None:
-    url = f"https://127.0.0.1:{https_port()}/graphql"
-    message = permanent(WizClient(settings.model_copy(update={variable: url}), NotedBudget()))
+    message = permanent(WizClient(settings.model_copy(update={variable: https_wiz.url}), NotedBudget()))
     assert "WIZ_CA_CERTS" in message
     assert ("WIZ_API_URL" if variable == "api_url" else "WIZ_TOKEN_URL") in message
+
+
+def test_a_certificate_of_the_settings_is_trusted_and_the_deadline_holds_over_tls(
+    settings: WizSettings, https_wiz: ScriptedWiz, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.5)
+    addresses = {"api_url": f"{https_wiz.url}/graphql", "token_url": f"{https_wiz.url}/token"}
+    https_wiz.replies.extend([Reply(GOOD.content(), drip=0.05), Reply(GOOD.content(), drip=30), GOOD])
+    ask(WizClient(settings.model_copy(update={**addresses, "ca_certs": certificate}), NotedBudget()))
+    assert [asked["first"] for asked in https_wiz.asked] == [500, 250, 125]

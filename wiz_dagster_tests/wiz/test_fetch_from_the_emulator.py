@@ -57,7 +57,7 @@ ISSUE = Spec("issue", "issuesV2", "read:issues", "IssueFilters", ("statusChanged
 
 @pytest.fixture(scope="module")
 def tenant() -> Tenant:
-    return Tenant(now=NOW, days=5, volumes={"audit": 700, "issue": 500})
+    return Tenant(now=NOW, days=5, volumes={"audit": 360, "issue": 300})
 
 
 @contextmanager
