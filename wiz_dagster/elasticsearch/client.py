@@ -6,14 +6,28 @@ with builds that lack `GET /`.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, cast
+from pathlib import Path
+from typing import Any, ClassVar
 
 import orjson
-from elastic_transport import ConnectionError as NoConnection
-from elastic_transport import ConnectionTimeout, NodeConfig, RequestsHttpNode, SerializationError, TlsError
-from elasticsearch import ApiError, AuthenticationException, AuthorizationException, Elasticsearch
+from elastic_transport import (
+    ConnectionTimeout,
+    NodeConfig,
+    RequestsHttpNode,
+    SerializationError,
+    TlsError,
+    TransportError,
+)
+from elasticsearch import (
+    ApiError,
+    AuthenticationException,
+    AuthorizationException,
+    Elasticsearch,
+    UnsupportedProductError,
+)
 from elasticsearch.serializer import JsonSerializer, NdjsonSerializer
 
 from wiz_dagster.errors import PermanentError, TransientError
@@ -64,23 +78,19 @@ def connect(settings: ElasticsearchSettings) -> Elasticsearch:
     elif settings.username and settings.password:
         options["basic_auth"] = (settings.username, settings.password.get_secret_value())
     if settings.ca_certs:
+        _check_certificates(settings.ca_certs)
         options["ca_certs"] = str(settings.ca_certs)
-    try:
-        return Elasticsearch(
-            settings.url,
-            node_class=_node_class(settings.proxy_url),
-            serializers={kind.mimetype: kind() for kind in (_Orjson, _PlainOrjson, _NdjsonBytes)},
-            request_timeout=REQUEST_SECONDS,
-            connections_per_node=CONNECTIONS,
-            max_retries=0,
-            retry_on_timeout=False,
-            http_compress=False,
-            **options,
-        )
-    except OSError as error:  # ssl.SSLError is one: the file holds no certificate
-        raise PermanentError(
-            f"ELASTICSEARCH_CA_CERTS: {settings.ca_certs} can't be used as a file of PEM certificates."
-        ) from error
+    return Elasticsearch(
+        settings.url,
+        node_class=_node_class(settings.proxy_url),
+        serializers={kind.mimetype: kind() for kind in (_Orjson, _PlainOrjson, _NdjsonBytes)},
+        request_timeout=REQUEST_SECONDS,
+        connections_per_node=CONNECTIONS,
+        max_retries=0,
+        retry_on_timeout=False,
+        http_compress=False,
+        **options,
+    )
 
 
 def server_version(client: Elasticsearch) -> str:
@@ -95,7 +105,7 @@ def translated() -> Iterator[None]:
     """Turn the client's exceptions into PermanentError or TransientError, with what to do and without documents."""
     try:
         yield
-    except (ApiError, NoConnection, ConnectionTimeout, TlsError, SerializationError) as error:
+    except (ApiError, TransportError) as error:
         raise translate(error) from error
 
 
@@ -108,19 +118,19 @@ def translate(error: Exception) -> PermanentError | TransientError:
         )
     if isinstance(error, AuthorizationException):
         return PermanentError(_forbidden(error))
+    if isinstance(error, UnsupportedProductError | SerializationError):
+        return PermanentError("What answers at ELASTICSEARCH_URL isn't Elasticsearch: check the address.")
     if isinstance(error, ApiError):
         return _api_error(error)
     if isinstance(error, TlsError):
         return PermanentError(
-            f"No trusted TLS connection to Elasticsearch ({_short(error)}): set ELASTICSEARCH_CA_CERTS to the "
+            f"No trusted TLS connection to Elasticsearch ({_cause(error)}): set ELASTICSEARCH_CA_CERTS to the "
             "certificate of the authority that signed the server's, and check https in ELASTICSEARCH_URL."
         )
     if isinstance(error, ConnectionTimeout):
         return TransientError(f"Elasticsearch didn't answer within {REQUEST_SECONDS:.0f} s.")
-    if isinstance(error, SerializationError):
-        return PermanentError("What answers at ELASTICSEARCH_URL isn't Elasticsearch: its answer isn't JSON.")
     return TransientError(
-        f"Elasticsearch can't be reached ({_short(error)}): check ELASTICSEARCH_URL and ELASTICSEARCH_PROXY_URL, and "
+        f"Elasticsearch can't be reached ({_cause(error)}): check ELASTICSEARCH_URL and ELASTICSEARCH_PROXY_URL, and "
         "that the server runs."
     )
 
@@ -136,6 +146,8 @@ def error_reason(error: ApiError) -> tuple[str, str]:
 
 def _api_error(error: ApiError) -> PermanentError | TransientError:
     kind, reason = error_reason(error)
+    if kind.endswith(("parse_exception", "parsing_exception")):
+        reason = ""  # it may quote the document
     said = ": ".join(part for part in (kind, reason[:300]) if part) or "no reason given"
     if error.status_code in TRANSIENT_STATUS:
         return TransientError(f"Elasticsearch can't do it now ({error.status_code}, {said}).")
@@ -152,6 +164,16 @@ def _forbidden(error: ApiError) -> str:
     )
 
 
+def _check_certificates(file: Path) -> None:
+    """The HTTP library would only find out with the first request."""
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:  # ssl.SSLError is one
+        raise PermanentError(
+            f"ELASTICSEARCH_CA_CERTS: {file} can't be used as a file of certificates in PEM format."
+        ) from error
+
+
 def _node_class(proxy_url: str | None) -> type[RequestsHttpNode]:
     """The client has no setting for a proxy; a node of the requests library takes one for its session."""
 
@@ -159,19 +181,31 @@ def _node_class(proxy_url: str | None) -> type[RequestsHttpNode]:
         def __init__(self, config: NodeConfig) -> None:
             super().__init__(config)
             self.session.trust_env = False
+            self.session.max_redirects = 0
             if proxy_url:
                 self.session.proxies = {"http": proxy_url, "https": proxy_url}
 
     return Node
 
 
-def _short(error: Exception) -> str:
-    """The innermost cause by name; texts of the libraries repeat addresses and object names."""
-    inner: BaseException = error
-    errors = cast("tuple[Exception, ...]", getattr(error, "errors", ()))
-    if errors:
-        inner = errors[0]
-    return type(inner).__name__
+def _cause(error: BaseException) -> str:
+    """What the operating system or the TLS library said; the HTTP libraries' own texts wrap it many times."""
+    queue: list[object] = [error]
+    for found in queue:
+        if isinstance(found, ssl.SSLCertVerificationError):
+            return found.verify_message
+        if isinstance(found, OSError) and found.strerror:
+            return found.strerror
+        if isinstance(found, BaseException):
+            inner = (
+                *getattr(found, "errors", ()),
+                *found.args,
+                getattr(found, "reason", None),
+                found.__cause__,
+                found.__context__,
+            )
+            queue += [part for part in inner if isinstance(part, BaseException) and part not in queue]
+    return type(queue[-1]).__name__
 
 
 def _version_key(version: str) -> tuple[int, ...]:

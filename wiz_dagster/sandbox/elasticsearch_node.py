@@ -7,14 +7,15 @@ Where the server comes from is in `elasticsearch_download.py`, what keeps the no
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +47,15 @@ def available() -> str | None:
     return missing_part()
 
 
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PermanentError(f"Port {port} can't be used ({error.strerror}): take another one.") from error
+
+
 class ElasticsearchNode:
     """One node, alive inside its `with` block and never longer than this process.
 
@@ -70,6 +80,7 @@ class ElasticsearchNode:
         return cls(data_dir, port, secure=secure).__enter__()
 
     def __enter__(self) -> Self:
+        _check_free(self._port)
         server = install_server()
         self.version = server.version
         self._folder = lasting_node_folder(self._data_dir) if self._data_dir else temporary_node_folder()
@@ -190,7 +201,7 @@ class ElasticsearchNode:
         try:
             with urllib.request.urlopen(request, timeout=10, context=context) as response:  # noqa: S310
                 return bool(response.status == 200)
-        except (OSError, urllib.error.URLError):
+        except (OSError, http.client.HTTPException):
             return False
 
     @property
