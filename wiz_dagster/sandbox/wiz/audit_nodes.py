@@ -43,6 +43,8 @@ _COUNTRIES = ("DE", "US", "NL", "JP", "", None)
 class AuditSource(GeneratedSource):
     """Audit log entries of a generated tenant."""
 
+    created_name = "timestamp"
+
     def __init__(self, key: int, first_day: int, volume: int) -> None:
         """See `GeneratedSource`."""
         super().__init__(key, first_day, volume)

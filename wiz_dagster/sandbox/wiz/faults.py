@@ -1,13 +1,14 @@
 """Faults that the emulator can be told to commit, each for the next so many matching requests or every k-th of them.
 
 A fault is a plain record, so that the command line and the control endpoint can set the same ones as a test. What a
-fault does to an answer is the business of `answers` (page and GraphQL faults) and `server` (HTTP faults).
+fault does to an answer is the business of `service` (page and GraphQL faults) and `server` (HTTP faults).
 """
 
 import threading
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from wiz_dagster.errors import SettingsError
 
@@ -17,7 +18,7 @@ KINDS = {
     "cut": "sends part of the body, then closes the connection",
     "drip": "sends the body in small pieces, `seconds` apart",
     "not_json": "HTTP 200 with a body that isn't JSON",
-    "error": "GraphQL error `code` in HTTP 200, no data",
+    "error": "GraphQL error `code` in HTTP 200, no data; `retry_after` goes into its extensions when given",
     "expire_tokens": "all tokens handed out so far expire before this request",
     "errors_beside_data": "a whole page, and GraphQL error `code` beside it",
     "empty_page": "no nodes although more is to come; the walk loses nothing",
@@ -26,6 +27,7 @@ KINDS = {
     "no_page_info": "pageInfo is missing",
     "null_page": "nodes is null",
     "null_nodes": "`count` null nodes among the others",
+    "wrong_total": "totalCount is `count`, whatever there is",
 }
 """Every kind of fault and what it does."""
 
@@ -33,6 +35,8 @@ KINDS = {
 @dataclass(frozen=True)
 class Fault:
     """One fault. `root` is a root field, "token", or None for GraphQL requests of any root."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     kind: str
     root: str | None = None
@@ -55,6 +59,9 @@ class Fault:
             raise SettingsError(f"There is no fault {self.kind!r}. Known: {', '.join(KINDS)}.")
         if self.every < 1 or self.skip < 0 or (self.times is not None and self.times < 1):
             raise SettingsError(f"The fault {self.kind} needs times and every of at least 1, skip of at least 0.")
+
+
+_FAULTS = TypeAdapter(list[Fault])
 
 
 @dataclass
@@ -109,12 +116,13 @@ def _matches(fault: Fault, root: str | None, has_cursor: bool) -> bool:
     return root != "token" if fault.root is None else fault.root == root
 
 
-def read_faults(records: Iterable[Any]) -> list[Fault]:
-    """Faults from plain records; SettingsError says what is wrong with one."""
-    known = {one.name for one in fields(Fault)}
-    found = []
-    for record in records:
-        if not isinstance(record, dict) or "kind" not in record or not known.issuperset(record):
-            raise SettingsError(f"A fault is an object with a kind and any of {', '.join(sorted(known - {'kind'}))}.")
-        found.append(Fault(**record))
-    return found
+def read_faults(records: Any) -> list[Fault]:
+    """Faults from a plain record or a list of them; SettingsError says what is wrong with one."""
+    try:
+        return _FAULTS.validate_python(records if isinstance(records, list) else [records])
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"][1:])) or "fault"
+        raise SettingsError(
+            f"{where}: {first['msg']}. A fault has {', '.join(one.name for one in fields(Fault))}."
+        ) from error

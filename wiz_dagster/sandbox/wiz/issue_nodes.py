@@ -4,6 +4,8 @@ What an issue looks like depends on the moment it is asked for: a change that is
 filters need (times, status, severity, type, projects) are computed here in bulk; `issue_shapes` makes the nodes.
 """
 
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,11 @@ import numpy as np
 from wiz_dagster.sandbox.wiz.hashing import Ordinals, below, mix, weighted
 from wiz_dagster.sandbox.wiz.issue_shapes import IssueFacts, IssueShapes
 from wiz_dagster.sandbox.wiz.pools import SEVERITIES
-from wiz_dagster.sandbox.wiz.source import Category, GeneratedSource, Node
+from wiz_dagster.sandbox.wiz.source import Bounds, Category, GeneratedSource, Node
 from wiz_dagster.sandbox.wiz.times import DAY, HOUR, NEVER, SECOND, Micros, cut, texts
 
 LIFE_DAYS = 12
+_DAYS_KEPT = 8
 TYPES = (
     "TOXIC_COMBINATION",
     "CLOUD_CONFIGURATION",
@@ -43,6 +46,25 @@ class IssueSource(GeneratedSource):
         """See `GeneratedSource`."""
         super().__init__(key, first_day, volume)
         self._shapes = IssueShapes(key)
+        self._changed_on = lru_cache(maxsize=_DAYS_KEPT)(self._find_changed_on)
+
+    def blocks(self, bounds: Bounds, now: int) -> Iterator[Ordinals]:
+        """By days of status change where that is what bounds them: a day is searched once, not for each slice of it."""
+        if "statusChangedAt" not in bounds or self.created_name in bounds:
+            yield from super().blocks(bounds, now)
+            return
+        after, before = bounds["statusChangedAt"]
+        first, last = max(after, self._first_day) // DAY, min(before, now) // DAY
+        for day in range(first, last + 1):
+            yield self._changed_on(day, now)
+
+    def _find_changed_on(self, day: int, now: int) -> Ordinals:
+        start = day * DAY
+        found = [np.empty(0, dtype=np.int64)]
+        for block in super().blocks({"statusChangedAt": (start - 1, start + DAY)}, now):
+            changed = self._changed(block, now)
+            found.append(block[(changed >= start) & (changed < start + DAY)])
+        return np.concatenate(found)
 
     def times(self, name: str, ordinals: Ordinals, now: int) -> Micros:
         """Of createdAt, statusChangedAt and resolvedAt."""

@@ -1,12 +1,12 @@
 """What a generated issue looks like once its times, status, severity, type and projects are known.
 
-Most are as Wiz's schema says; some have the odd shapes of published samples (`_ODD`), which a consumer has to survive.
+Most are as Wiz's schema says; some have the odd shapes of published samples, see `issue_oddities`.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from wiz_dagster.sandbox.wiz.hashing import node_id
+from wiz_dagster.sandbox.wiz.issue_oddities import ODDITIES
 from wiz_dagster.sandbox.wiz.pools import REGIONS, Record, draw
 from wiz_dagster.sandbox.wiz.source import Node
 
@@ -119,8 +119,8 @@ class IssueShapes:
         if facts.changed is None and value & 256:
             del node["statusChangedAt"]
         odd = (more >> 40) % 100
-        if odd < len(_ODD):
-            _ODD[odd](node)
+        if odd < len(ODDITIES):
+            ODDITIES[odd](node)
         return node
 
     def _resolver(self, value: int) -> Record:
@@ -201,61 +201,3 @@ def _tickets(value: int) -> list[Record]:
     number = value >> 48
     url = f"https://tickets.corp.example/browse/SEC-{number}?view=full&x=%2F"
     return [{"id": f"t-{number}", "externalId": f"{number}", "name": f"SEC-{number}", "url": url}]
-
-
-def _rules_with_only_a_name(node: Node) -> None:
-    node["sourceRules"] = [{"name": rule["name"]} for rule in node["sourceRules"]]
-
-
-def _texts_that_say_null(node: Node) -> None:
-    node["dueAt"] = "null"
-    node["entitySnapshot"] |= {"region": "null", "subscriptionTags": "null", "tags": "null", "externalId": "null"}
-    node["sourceRules"] = [rule | {"securitySubCategories": "null"} for rule in node["sourceRules"]]
-
-
-def _only_the_old_rule(node: Node) -> None:
-    node["sourceRules"] = None
-
-
-def _empty_texts(node: Node) -> None:
-    node["entitySnapshot"] |= {"region": "", "nativeType": "", "cloudProviderURL": "", "providerId": ""}
-
-
-def _keys_missing(node: Node) -> None:
-    for key in ("notes", "serviceTickets", "resolvedAt", "dueAt", "environments", "assignee"):
-        del node[key]
-
-
-def _nulls_for_lists(node: Node) -> None:
-    node |= {"notes": None, "serviceTickets": None, "cloudAccounts": None}
-    node["sourceRules"] = [rule | {"risks": None, "securitySubCategories": None} for rule in node["sourceRules"]]
-
-
-def _no_update_time(node: Node) -> None:
-    del node["updatedAt"]
-
-
-def _little_known_entity(node: Node) -> None:
-    node["entitySnapshot"] |= {"status": None, "cloudPlatform": None, "tags": None, "providerId": None}
-
-
-def _unknown_values(node: Node) -> None:
-    node["entitySnapshot"] |= {"cloudPlatform": "Moonbase", "type": "LUNAR_LANDER", "status": "Orbiting"}
-
-
-def _long_text(node: Node) -> None:
-    node["description"] = "Ein langer Text mit “Zeichen”, \u2028 Zeilen\r\nund 🙂 – 漢字. " * 400
-
-
-_ODD: tuple[Callable[[Node], None], ...] = (
-    _rules_with_only_a_name,
-    _texts_that_say_null,
-    _only_the_old_rule,
-    _empty_texts,
-    _keys_missing,
-    _nulls_for_lists,
-    _no_update_time,
-    _little_known_entity,
-    _unknown_values,
-    _long_text,
-)

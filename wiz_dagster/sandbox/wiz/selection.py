@@ -12,7 +12,7 @@ import numpy as np
 from wiz_dagster.sandbox.wiz.hashing import Ordinals, mix
 from wiz_dagster.sandbox.wiz.projection import BadQueryError
 from wiz_dagster.sandbox.wiz.roots import Root
-from wiz_dagster.sandbox.wiz.source import Source
+from wiz_dagster.sandbox.wiz.source import Bounds, Source
 from wiz_dagster.sandbox.wiz.times import NEVER, micros_of_text
 
 _ALWAYS = (-(1 << 61), 1 << 61)
@@ -26,9 +26,7 @@ def select(root: Root, source: Source, arguments: Mapping[str, Any], now: int) -
     wanted = {name: frozenset(_texts(name, filters.pop(name))) for name in root.categories if name in filters}
     if filters:
         raise BadQueryError(f"The emulator doesn't implement the filter {min(filters)} of {root.field}.")
-    earliest = max([low for low, _ in bounds.values()], default=_ALWAYS[0])
-    latest = min([high for _, high in bounds.values()], default=_ALWAYS[1])
-    blocks = source.blocks(earliest, latest, now) if ids is None else iter([source.named(ids, now)])
+    blocks = source.blocks(bounds, now) if ids is None else iter([source.named(ids, now)])
     kept = [_passing(root, source, block, bounds, wanted, now) for block in blocks]
     found = np.concatenate([np.empty(0, dtype=np.int64), *kept])
     return _ordered(root, source, found, arguments, bounds, now)
@@ -38,7 +36,7 @@ def _passing(
     root: Root,
     source: Source,
     ordinals: Ordinals,
-    bounds: Mapping[str, tuple[int, int]],
+    bounds: Bounds,
     wanted: Mapping[str, frozenset[str]],
     now: int,
 ) -> Ordinals:
@@ -53,7 +51,7 @@ def _passing(
 
 
 def _ordered(
-    root: Root, source: Source, found: Ordinals, arguments: Mapping[str, Any], bounds: Mapping[str, Any], now: int
+    root: Root, source: Source, found: Ordinals, arguments: Mapping[str, Any], bounds: Bounds, now: int
 ) -> Ordinals:
     order = arguments.get("orderBy")
     if order and order["field"] not in root.orders:

@@ -47,9 +47,10 @@ class Reply:
 class Refused(Exception):  # noqa: N818  # an answer, not a failure of the emulator
     """The request ends with this code inside HTTP 200."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, retry_after: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.retry_after = retry_after
 
 
 @dataclass
@@ -101,7 +102,7 @@ class Service:
         try:
             answer = self._answer(query, selected, problem, client, struck)
         except Refused as refused:
-            answer = {"errors": [_error(refused.code, str(refused), path)], "data": None}
+            answer = {"errors": [_error(refused.code, str(refused), path, refused.retry_after)], "data": None}
         code = answer["errors"][0]["extensions"]["code"] if "errors" in answer else None
         return Reply(200, orjson.dumps(answer), faults=tuple(struck)), code
 
@@ -127,7 +128,7 @@ class Service:
             raise Refused("UNAUTHENTICATED", "Access token is missing, invalid or expired")
         for fault in struck:
             if fault.kind == "error":
-                raise Refused(fault.code, fault.message)
+                raise Refused(fault.code, fault.message, fault.retry_after)
         if problem is not None:
             raise Refused("BAD_USER_INPUT", problem)
         data = {}
@@ -178,12 +179,11 @@ def _broken(struck: list[Fault]) -> Reply | None:
     return None
 
 
-def _error(code: str, message: str, path: list[str]) -> dict[str, Any]:
-    return {
-        "message": message,
-        "path": path,
-        "extensions": {"code": code, "exception": {"message": message, "path": path}},
-    }
+def _error(code: str, message: str, path: list[str], retry_after: str | None = None) -> dict[str, Any]:
+    extensions: dict[str, Any] = {"code": code, "exception": {"message": message, "path": path}}
+    if retry_after is not None:
+        extensions["retryAfter"] = retry_after
+    return {"message": message, "path": path, "extensions": extensions}
 
 
 def _connection(page: Page, arguments: Mapping[str, Any], struck: list[Fault]) -> dict[str, Any]:
@@ -203,4 +203,6 @@ def _connection(page: Page, arguments: Mapping[str, Any], struck: list[Fault]) -
             connection["nodes"] = None
         elif fault.kind == "null_nodes":
             connection["nodes"] = [None] * fault.count + page.nodes
+        elif fault.kind == "wrong_total":
+            connection["totalCount"] = fault.count
     return connection

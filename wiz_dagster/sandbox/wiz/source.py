@@ -19,6 +19,9 @@ Node = dict[str, Any]
 Category = tuple[Ordinals, list[tuple[Any, ...]]]
 """A code an ordinal, and the values that each code stands for."""
 
+Bounds = Mapping[str, tuple[int, int]]
+"""Time's name to what it must lie between, in microseconds, bounds excluded."""
+
 _BLOCK = 200_000
 
 
@@ -28,8 +31,8 @@ class Source(Protocol):
     def span(self, earliest: int, latest: int) -> range:
         """Ordinals among which are all with a time in [earliest, latest], some of them perhaps not yet created."""
 
-    def blocks(self, earliest: int, latest: int, now: int) -> Iterator[Ordinals]:
-        """Those of `span` that exist as of `now`, in blocks."""
+    def blocks(self, bounds: Bounds, now: int) -> Iterator[Ordinals]:
+        """Ordinals that exist as of `now`, in blocks: all within the bounds, and perhaps others."""
 
     def times(self, name: str, ordinals: Ordinals, now: int) -> Micros:
         """The named time of each, `NEVER` where it is null."""
@@ -47,10 +50,12 @@ class Source(Protocol):
 class GeneratedSource:
     """The part that all generated datasets share: so many nodes a day, created evenly, each at its own time.
 
-    A subclass says what they are. `life` is how many microseconds after its creation a node's times may still move.
+    A subclass says what they are. `life` is how many microseconds after its creation a node's times may still move,
+    `created_name` the key of its time of creation.
     """
 
     life = 0
+    created_name = "createdAt"
 
     def __init__(self, key: int, first_day: int, volume: int) -> None:
         """`first_day` is a midnight in microseconds; `volume` the nodes created a day."""
@@ -64,9 +69,13 @@ class GeneratedSource:
         around = 1 + self._volume * SECOND // DAY
         return range(max(0, first - 1), max(0, last + 1 + around))
 
-    def blocks(self, earliest: int, latest: int, now: int) -> Iterator[Ordinals]:
+    def blocks(self, bounds: Bounds, now: int) -> Iterator[Ordinals]:
         """Cut at what exists by now: creation times grow with the ordinal."""
-        ordinals = self.span(earliest, min(latest, now))
+        earliest = max([low for low, _ in bounds.values()], default=self._first_day)
+        latest = min([now, *(high for _, high in bounds.values())])
+        if self.created_name in bounds:
+            earliest = max(earliest, bounds[self.created_name][0] + self.life)
+        ordinals = self.span(earliest, latest)
         for start in range(ordinals.start, ordinals.stop, _BLOCK):
             block = np.arange(start, min(start + _BLOCK, ordinals.stop), dtype=np.int64)
             yield block[self.created(block) <= now]
@@ -100,7 +109,7 @@ class GivenSource:
         """All of them: given nodes are few."""
         return range(len(self._nodes))
 
-    def blocks(self, earliest: int, latest: int, now: int) -> Iterator[Ordinals]:  # noqa: ARG002
+    def blocks(self, bounds: Bounds, now: int) -> Iterator[Ordinals]:  # noqa: ARG002
         """All of them in one block."""
         yield np.arange(len(self._nodes), dtype=np.int64)
 

@@ -76,6 +76,18 @@ def test_an_error_comes_inside_http_200(start: Start, code: str) -> None:
     assert caller.data(AUDIT, first=1)["nodes"]
 
 
+def test_an_error_may_say_when_to_come_again(start: Start) -> None:
+    caller = start(faults=[Fault("error", code="RATE_LIMIT_EXCEEDED", retry_after="3")])
+    (error,) = caller.post(AUDIT).json()["errors"]
+    assert error["extensions"]["retryAfter"] == "3"
+
+
+def test_a_total_may_be_wrong(start: Start) -> None:
+    caller = start(faults=[Fault("wrong_total", count=7)])
+    assert caller.data(AUDIT, first=10)["totalCount"] == 7
+    assert len(caller.data(AUDIT, first=10)["nodes"]) == 10
+
+
 def test_errors_come_beside_a_whole_page(start: Start) -> None:
     answer = start(faults=[Fault("errors_beside_data", code="INTERNAL")]).post(AUDIT, first=3).json()
     assert len(answer["data"]["auditLogEntries"]["nodes"]) == 3

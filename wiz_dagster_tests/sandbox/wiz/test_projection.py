@@ -82,7 +82,7 @@ def test_the_projection_answers_what_execute_answers(dataset: str, field: str, n
     (selection,) = read_query(query).select({})
     lenient, document = _lenient_schema(), parse(query)
     compared = 0
-    for block in source.blocks(0, now, now):
+    for block in source.blocks({}, now):
         for node in source.nodes(block[::3], now):
             connection = {"nodes": [node], "totalCount": 1}
             result = execute_sync(lenient, document, {field: connection})

@@ -22,9 +22,7 @@ from .conftest import NOW
 def _all_nodes(tenant: Tenant, dataset: str) -> list[dict[str, Any]]:
     now = micros(tenant.now)
     return [
-        node
-        for block in tenant.source(dataset).blocks(0, now, now)
-        for node in tenant.source(dataset).nodes(block, now)
+        node for block in tenant.source(dataset).blocks({}, now) for node in tenant.source(dataset).nodes(block, now)
     ]
 
 
