@@ -11,7 +11,8 @@ from typing import Self
 
 from elasticsearch import Elasticsearch
 
-from wiz_dagster.elasticsearch.bulk_batch import Backoff, BatchSender, BulkCounts, Operation, Outcome, Rejection
+from wiz_dagster.elasticsearch.backoff import Backoff
+from wiz_dagster.elasticsearch.bulk_batch import BatchSender, BulkCounts, Operation, Outcome, Rejection
 
 BATCH_BYTES = 4_500_000
 BATCH_OPERATIONS = 2_000

@@ -5,7 +5,6 @@ never retry a single item, and compress with gzip's slowest level; so it is give
 Error classes: Elasticsearch's bulk API documentation and the behaviour of Beats and Logstash.
 """
 
-import random
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -15,6 +14,7 @@ from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch
 from isal import igzip
 
+from wiz_dagster.elasticsearch.backoff import Backoff
 from wiz_dagster.elasticsearch.client import translate
 from wiz_dagster.errors import PermanentError, TransientError
 
@@ -66,19 +66,6 @@ class Outcome:
     counts: BulkCounts = field(default_factory=BulkCounts)
     rejections: list[Rejection] = field(default_factory=list)
     refused_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class Backoff:
-    """How often a request is sent and how long is waited in between: a random time below a doubling bound (seconds)."""
-
-    attempts: int = 9
-    first: float = 0.5
-    most: float = 30.0
-
-    def pause(self, retry: int) -> float:
-        """Seconds to wait before the given retry, counted from 1."""
-        return random.SystemRandom().uniform(0, min(self.most, self.first * 2 ** (retry - 1)))
 
 
 class BatchSender:

@@ -12,9 +12,9 @@ import numpy as np
 from elasticsearch import Elasticsearch
 
 from wiz_dagster.ecs.fingerprint import fingerprint
+from wiz_dagster.elasticsearch.backoff import Backoff
 from wiz_dagster.elasticsearch.bulk import BulkWriter
-from wiz_dagster.elasticsearch.bulk_batch import Backoff, Rejection
-from wiz_dagster.elasticsearch.client import translated
+from wiz_dagster.elasticsearch.bulk_batch import Rejection
 from wiz_dagster.elasticsearch.digests import (
     ID_BYTES,
     Entries,
@@ -67,7 +67,7 @@ def write_partition(partition: EcsPartition, zone: LandingZone, to: Destination)
     it can't be reached or another run landed the same day meanwhile: then nothing was deleted.
     """
     started = time.monotonic()
-    with write_lock(zone, partition.dataset.name, partition.day, to.namespace), translated():
+    with write_lock(zone, partition.dataset.name, partition.day, to.namespace):
         report = _Reconciliation(partition, zone, to).run()
     report.seconds = time.monotonic() - started
     partition.report = report
@@ -87,7 +87,8 @@ class _Reconciliation:
 
     def run(self) -> WriteReport:
         self._check_generation()
-        installed = ensure(self._to.client, self._partition.dataset, self._to.retention)
+        dataset = self._partition.dataset
+        installed = self._to.backoff.patiently(lambda: ensure(self._to.client, dataset, self._to.retention))
         self._report.warnings += installed.warnings
         listing = self._list()
         receipt = self._trusted_receipt(listing)
@@ -101,10 +102,11 @@ class _Reconciliation:
         return self._figures(listing, entries)
 
     def _list(self) -> Listing:
-        warning = refresh(self._to.client, self._stream)
+        client, patiently = self._to.client, self._to.backoff.patiently
+        warning = patiently(lambda: refresh(client, self._stream))
         if warning and warning not in self._report.warnings:
             self._report.warnings.append(warning)
-        return list_partition(self._to.client, self._stream, self._partition.day)
+        return patiently(lambda: list_partition(client, self._stream, self._partition.day))
 
     def _check_generation(self) -> None:
         name, day = self._partition.dataset.name, self._partition.day
