@@ -21,7 +21,8 @@ from wiz_dagster.ecs.documents import frame_documents
 from wiz_dagster.ecs.frames import frame_nodes
 from wiz_dagster.ecs.options import EcsOptions
 
-BATCH = 500
+BATCH = 250
+"""Lines at once: such a batch stays in the processor's cache, which makes a third of the time."""
 PRESERVE_ORIGINAL = "preserve_original_event"
 PRESERVE_DUPLICATES = "preserve_duplicate_custom_fields"
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from wiz_dagster.ecs.columns import Columns, Node, Values
+from wiz_dagster.ecs.columns import Columns, Node, Shape, Values, fitted, holds_no_object
 from wiz_dagster.ecs.values import distinct_texts, is_empty, timestamp
 
-Rename = Callable[[Columns, int, Node], Node]
+Rename = Callable[[Columns, int, Node], Any]
 
 RULE_KEYWORDS = {
     "__typename": "__typename",
@@ -28,6 +28,23 @@ RULE_KEYWORDS = {
     "serviceType": "service_type",
     "sourceType": "source_type",
 }
+RULE: Shape = dict.fromkeys(RULE_KEYWORDS.values())
+SUB_CATEGORIES: Shape = {"title": None, "category": {"name": None, "framework": {"name": None}}}
+NOTE: Shape = {
+    "id": None,
+    "text": None,
+    "user": {"name": None, "email": None},
+    "service_account": {"name": None},
+}
+PROJECT: Shape = {
+    "id": None,
+    "name": None,
+    "slug": None,
+    "business_unit": None,
+    "risk_profile": {"business_impact": None},
+}
+TICKET: Shape = dict.fromkeys(("id", "external_id", "name", "url"))
+ACCOUNT: Shape = dict.fromkeys(("id", "external_id", "name", "cloud_provider"))
 DESCRIPTIONS = (
     "description",
     "controlDescription",
@@ -50,39 +67,45 @@ def renamed_items(columns: Columns, values: Values, rename: Rename) -> Values:
     return renamed
 
 
-def note(columns: Columns, row: int, item: Node) -> Node:
+def note(columns: Columns, row: int, item: Node) -> Any:
     """A note: its dates in our form, the service account's key in snake case."""
-    kept = _with_key(columns, row, "notes", item, "serviceAccount", "service_account")
+    kept = dict(item)
+    _rename(columns, row, "notes", kept, "serviceAccount", "service_account")
     for key, target in (("createdAt", "created_at"), ("updatedAt", "updated_at")):
-        kept = _with_key(columns, row, "notes", kept, key, target)
+        _rename(columns, row, "notes", kept, key, target)
         value = kept.pop(target, None)
         moment = timestamp(value)
         if moment is not None:
             kept[target] = moment
         elif value is not None:
             columns.set_aside(row, f"notes.{key}", value)
-    return kept
+    return fitted(columns, row, "notes", kept, NOTE)
 
 
-def project(columns: Columns, row: int, item: Node) -> Node:
+def project(columns: Columns, row: int, item: Node) -> Any:
     """A project: business unit and impact in snake case; other keys of the risk profile stay where they were."""
-    kept = _with_key(columns, row, "projects", item, "businessUnit", "business_unit")
+    kept = dict(item)
+    _rename(columns, row, "projects", kept, "businessUnit", "business_unit")
     profile = kept.get("riskProfile")
     if type(profile) is dict and "businessImpact" in profile:
         kept["riskProfile"] = {key: value for key, value in profile.items() if key != "businessImpact"}
         kept["risk_profile"] = {"business_impact": profile["businessImpact"]}
-    return kept
+    return fitted(columns, row, "projects", kept, PROJECT)
 
 
-def ticket(columns: Columns, row: int, item: Node) -> Node:
+def ticket(columns: Columns, row: int, item: Node) -> Any:
     """A service ticket: the external id in snake case."""
-    return _with_key(columns, row, "serviceTickets", item, "externalId", "external_id")
+    kept = dict(item)
+    _rename(columns, row, "serviceTickets", kept, "externalId", "external_id")
+    return fitted(columns, row, "serviceTickets", kept, TICKET)
 
 
-def account(columns: Columns, row: int, item: Node) -> Node:
+def account(columns: Columns, row: int, item: Node) -> Any:
     """A cloud account: its keys in snake case."""
-    kept = _with_key(columns, row, "cloudAccounts", item, "externalId", "external_id")
-    return _with_key(columns, row, "cloudAccounts", kept, "cloudProvider", "cloud_provider")
+    kept = dict(item)
+    _rename(columns, row, "cloudAccounts", kept, "externalId", "external_id")
+    _rename(columns, row, "cloudAccounts", kept, "cloudProvider", "cloud_provider")
+    return fitted(columns, row, "cloudAccounts", kept, ACCOUNT)
 
 
 def people(notes: Any) -> list[str] | None:
@@ -114,30 +137,29 @@ def _rule_items(columns: Columns, row: int, value: Any) -> list[Node]:
 
 
 def _rule(columns: Columns, row: int, rule: Node) -> Node:
-    kept: Node = {}
-    for key, target in RULE_KEYWORDS.items():
-        value = rule.get(key)
-        if type(value) is dict:
-            columns.set_aside(row, f"sourceRules.{key}", value)
-        elif value is not None:
-            kept[target] = value
-    if type(rule.get("enabled")) is bool:
-        kept["enabled"] = rule["enabled"]
-    kept["security_sub_categories"] = rule.get("securitySubCategories")
+    renamed = {target: rule.get(key) for key, target in RULE_KEYWORDS.items()}
+    kept: Node = fitted(columns, row, "sourceRules", renamed, RULE)
+    enabled = rule.get("enabled")
+    if type(enabled) is bool:
+        kept["enabled"] = enabled
+    else:
+        columns.set_aside(row, "sourceRules.enabled", enabled)
+    below = rule.get("securitySubCategories")
+    if type(below) is dict or type(below) is list:
+        below = fitted(columns, row, "sourceRules.securitySubCategories", below, SUB_CATEGORIES)
+    kept["security_sub_categories"] = below
     for key in DESCRIPTIONS:
         value = rule.get(key)
-        if not is_empty(value) and type(value) is not dict:
+        if not holds_no_object(value):
+            columns.set_aside(row, f"sourceRules.{key}", value)
+        elif not is_empty(value):
             kept["description"] = value
             break
     return kept
 
 
-def _with_key(columns: Columns, row: int, source: str, item: Node, key: str, target: str) -> Node:
-    """A copy with one key renamed; what stood under the new name already is set aside."""
-    kept = dict(item)
-    if key in kept:
-        earlier = kept.pop(target, None)
-        if earlier is not None:
-            columns.set_aside(row, f"{source}.{target}", earlier)
-        kept[target] = kept.pop(key)
-    return kept
+def _rename(columns: Columns, row: int, source: str, item: Node, key: str, target: str) -> None:
+    """Rename a key in place; what stood under the new name already is set aside."""
+    if key in item:
+        columns.set_aside(row, f"{source}.{target}", item.get(target))
+        item[target] = item.pop(key)

@@ -15,6 +15,8 @@ from wiz_dagster.ecs.values import MAX_DEPTH, is_empty, is_ip, timestamp
 
 Node = dict[str, Any]
 Values = list[Any]
+Shape = dict[str, "Shape | None"]
+"""Keys of an object: None where texts, numbers, booleans or lists of them are due, a shape where objects are."""
 
 _NOTHING: Node = {}
 _SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -61,7 +63,7 @@ class Columns:
     def keyword(self, values: Values, source: str, *paths: str) -> Values:
         """A column of texts, numbers, booleans or lists of them; objects are set aside."""
         if not _SCALARS.issuperset(map(type, values)):
-            values = self._checked(values, source, _holds_no_object)
+            values = self._checked(values, source, holds_no_object)
         self.put(values, *paths)
         return values
 
@@ -134,7 +136,33 @@ class Columns:
         kept[source] = value if earlier is None else [earlier, value]
 
 
-def _holds_no_object(value: Any, depth: int = 0) -> bool:
+def fitted(columns: Columns, row: int, source: str, value: Any, shape: Shape) -> Any:
+    """An object, or a list of such, as far as it has that shape; the rest of it is set aside.
+
+    Keys that the shape doesn't name stay as they are. The value itself isn't changed.
+    """
+    if type(value) is list:
+        return [fitted(columns, row, source, item, shape) for item in value]
+    if type(value) is not dict:
+        columns.set_aside(row, source, value)
+        return None
+    fitting = value
+    for key, below in shape.items():
+        item = value.get(key)
+        if item is None or (below is None and (type(item) is str or holds_no_object(item))):
+            continue
+        if fitting is value:
+            fitting = dict(value)
+        if below is None:
+            columns.set_aside(row, f"{source}.{key}", item)
+            fitting[key] = None
+        else:
+            fitting[key] = fitted(columns, row, f"{source}.{key}", item, below)
+    return fitting
+
+
+def holds_no_object(value: Any, depth: int = 0) -> bool:
+    """Whether a keyword field takes the value: no object, nor a list that holds one."""
     if type(value) is list and depth < MAX_DEPTH:
-        return all(_holds_no_object(item, depth + 1) for item in value)
+        return all(holds_no_object(item, depth + 1) for item in value)
     return type(value) is not dict

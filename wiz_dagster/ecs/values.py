@@ -115,21 +115,25 @@ def pruned(value: Any, depth: int = 0) -> Any:
     if depth >= MAX_DEPTH:
         return as_text(value)
     if type(value) is list:
-        return [item for item in [_pruned_item(item, depth) for item in value] if item is not None]
+        return [item for item in [_pruned_item(item, depth + 1) for item in value] if item is not None]
     kept: dict[str, Any] = {}
     for key, item in value.items():
-        if type(item) is str:  # the common case, without a call
+        kind = type(item)
+        if kind is str:
             if item:
                 kept[key] = item
-        elif item is not None and (item := _pruned_item(item, depth)) is not None:
+        elif kind is dict or kind is list:
+            if item and (below := pruned(item, depth + 1)):
+                kept[key] = below
+        elif item is not None:
             kept[key] = item
     return kept
 
 
 def _pruned_item(item: Any, depth: int) -> Any:
-    """One value inside a list or object, None when it is empty."""
+    """One value of a list, None when it is empty."""
     if type(item) is dict or type(item) is list:
-        return (pruned(item, depth + 1) or None) if item else None
+        return (pruned(item, depth) or None) if item else None
     return item if item != "" else None
 
 

@@ -197,3 +197,34 @@ def test_the_text_null_stands_for_nothing_where_an_object_a_list_or_a_date_is_du
     assert {"due_at", "source_rules", "notes"}.isdisjoint(wiz)
     assert wiz["entity_snapshot"] == {"id": "e"}
     assert not drift
+
+
+def test_what_has_another_type_inside_a_list_is_set_aside_and_the_rest_stays() -> None:
+    node = issue(
+        notes=[{"text": {"rich": "text"}, "user": "Ada", "mood": "good"}],
+        projects=[{"id": ["p"], "name": [{"x": 1}], "riskProfile": {"businessImpact": {"level": 3}}}],
+        serviceTickets=[{"url": {"href": "x"}, "name": "T"}],
+        sourceRules=[
+            {"id": "r", "enabled": "yes", "securitySubCategories": [{"title": "t", "category": {"framework": "F"}}, 5]}
+        ],
+        cloudAccounts=[{"id": {"a": 1}, "name": "prod"}],
+    )
+    given = repr(node)
+    wiz = document(ISSUE, node)["wiz"]["issue"]
+    assert wiz["notes"] == [{"mood": "good"}]
+    assert wiz["projects"] == [{"id": ["p"]}]
+    assert wiz["service_tickets"] == [{"name": "T"}]
+    assert wiz["source_rules"] == [{"id": "r", "security_sub_categories": [{"title": "t"}]}]
+    assert wiz["cloud_accounts"] == [{"name": "prod"}]
+    assert wiz["unmapped"] == {
+        "projects.name": [{"x": 1}],
+        "projects.risk_profile.business_impact": {"level": 3},
+        "serviceTickets.url": {"href": "x"},
+        "notes.text": {"rich": "text"},
+        "notes.user": "Ada",
+        "sourceRules.enabled": "yes",
+        "sourceRules.securitySubCategories": 5,
+        "sourceRules.securitySubCategories.category.framework": "F",
+        "cloudAccounts.id": {"a": 1},
+    }
+    assert repr(node) == given
