@@ -163,7 +163,14 @@ def _error_problem(error: Any, status: int, answer: Answer | None, scope: str | 
         return status_problem(status, answer, scope)
     elif problem is None:
         problem = Problem(f"Wiz reports an error ({code or 'without a known code'})", attempts=3)
-    return _filled(problem, answer, scope, _cut(message))
+    problem = _filled(problem, answer, scope, _cut(message))
+    return _with_wait_of(extensions, problem) if problem.pause == 0 else problem
+
+
+def _with_wait_of(extensions: Any, problem: Problem) -> Problem:
+    """A rate limit's wait as the error itself gives it; no public source shows one, and none is counted on."""
+    asked = retry_after(str(extensions.get("retryAfter"))) if isinstance(extensions, dict) else None
+    return problem if asked is None else replace(problem, pause=asked)
 
 
 def _filled(problem: Problem, answer: Answer | None, scope: str | None, detail: str = "no reason given") -> Problem:
