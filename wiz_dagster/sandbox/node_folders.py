@@ -6,6 +6,7 @@ gets a link to one below `/var/tmp`, which goes with it. Everyone else runs the 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -18,6 +19,7 @@ from wiz_dagster.errors import PermanentError
 
 LINK = "node"
 OWNER = "for"
+LOCK = "lock"
 
 
 class Account(NamedTuple):
@@ -57,6 +59,7 @@ def base_folder() -> Path:
 
 def temporary_node_folder() -> Path:
     """A new folder for one node's life, in the node user's hands."""
+    sweep()
     return _give(Path(tempfile.mkdtemp(dir=_nodes(), prefix="fresh-")))
 
 
@@ -81,11 +84,26 @@ def lasting_node_folder(data_dir: Path) -> Path:
 
 
 def sweep() -> None:
-    """Remove the kept folders whose link is gone: somebody deleted the data folder they belong to."""
+    """Remove what nobody needs: fresh folders of killed starters, kept folders whose data folder was deleted."""
+    for folder in _nodes().glob("fresh-*"):
+        if (folder / LOCK).is_file() and not _in_use(folder):
+            shutil.rmtree(folder, ignore_errors=True)
     for folder in _nodes().glob("kept-*"):
         link = Path((folder / OWNER).read_text()) if (folder / OWNER).is_file() else None
-        if link and link.resolve() != folder.resolve():
+        if link and link.resolve() != folder.resolve() and not _in_use(folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _in_use(folder: Path) -> bool:
+    """Whether a node's keeper holds the folder."""
+    if not (folder / LOCK).is_file():
+        return False
+    with (folder / LOCK).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _nodes() -> Path:

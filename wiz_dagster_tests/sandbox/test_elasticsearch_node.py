@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -118,3 +119,16 @@ def test_a_data_folder_out_of_the_nodes_reach_gets_a_link_and_what_it_links_to_g
     shutil.rmtree(tmp_path / "data")
     node_folders.sweep()
     assert not folder.exists()
+
+
+def test_a_fresh_folder_goes_when_no_node_holds_it() -> None:
+    left, held = node_folders.temporary_node_folder(), node_folders.temporary_node_folder()
+    for folder in (left, held):
+        (folder / node_folders.LOCK).touch()
+    with (held / node_folders.LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        node_folders.sweep()
+        assert not left.exists()
+        assert held.exists()
+    node_folders.sweep()
+    assert not held.exists()
