@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import dagster as dg
+import yaml
 from dagster import DagsterInstance
 
 from wiz_dagster.doctor.finding import Finding
@@ -33,7 +34,7 @@ def examine_dagster(environment: Mapping[str, str]) -> Iterator[Finding]:
 def _instance(home: Path) -> Iterator[Finding]:
     try:
         instance = DagsterInstance.from_config(str(home))
-    except (dg.DagsterInvalidConfigError, dg.DagsterInvariantViolationError) as error:
+    except (dg.DagsterError, yaml.YAMLError) as error:
         yield Finding("Dagster instance", False, f"{home / 'dagster.yaml'} isn't valid: {error}; copy {SHIPPED}.")
         return
     with instance:

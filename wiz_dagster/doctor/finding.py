@@ -22,8 +22,10 @@ class Finding:
 
 
 def find(name: str, ask: Callable[[], str]) -> Finding:
-    """What `ask` says, or the sentence of the error it ends with."""
+    """What `ask` says, or the sentence of the error it ends with; the doctor outlives what it finds."""
     try:
         return Finding(name, True, ask())
     except WizDagsterError as error:
         return Finding(name, False, str(error))
+    except OSError as error:
+        return Finding(name, False, f"{error.filename or 'a file'} can't be used: {error.strerror or error}.")

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import click
 
+from wiz_dagster.elasticsearch.client import connect, server_version
 from wiz_dagster.errors import SettingsError, TransientError
 from wiz_dagster.sandbox.elasticsearch_node import ElasticsearchNode, available
 from wiz_dagster.sandbox.state import SandboxState
 from wiz_dagster.sandbox.wiz.server import WizEmulator, serve
 from wiz_dagster.sandbox.wiz.tenant import DEFAULT_VOLUMES, Tenant
+from wiz_dagster.settings import read_elasticsearch_settings
 
 VOLUMES = DEFAULT_VOLUMES
 Say = Callable[[str], object]
@@ -28,14 +30,15 @@ Say = Callable[[str], object]
 def running_elasticsearch(state: SandboxState, environment: Mapping[str, str], say: Say) -> Iterator[str | None]:
     """The address of the cluster that the environment names, or of a node on the state's data; None: write files.
 
-    A node ends with the block. Raises what starting a node raises.
+    A node ends with the block. Raises what starting a node raises, and when the named cluster can't be used.
     """
     named = environment.get("ELASTICSEARCH_URL", "").strip()
     if environment.get("WIZ_DESTINATION") == "files":
         say("WIZ_DESTINATION=files: the documents are written as NDJSON files.")
         yield None
     elif named:
-        say("Elasticsearch: the cluster that ELASTICSEARCH_URL names.")
+        with connect(read_elasticsearch_settings(environment)) as client:
+            say(f"Elasticsearch {server_version(client)}: the cluster that ELASTICSEARCH_URL names.")
         yield named
     elif reason := available():
         say(f"No Elasticsearch can be started here: {reason}. The documents are written as NDJSON files instead.")

@@ -1,0 +1,120 @@
+"""The doctor on real parts: all is well, and what it says when one of them isn't."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from wiz_dagster.cli import wiz_dagster
+from wiz_dagster.doctor import examine
+from wiz_dagster.doctor.finding import Finding
+from wiz_dagster.installation import set_up
+from wiz_dagster.sandbox.wiz.server import WizEmulator
+from wiz_dagster.sandbox.wiz.tokens import Client
+from wiz_dagster.settings import ElasticsearchSettings
+from wiz_dagster_tests.pipeline import small_tenant, wiz_environment
+
+DEPLOYED = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
+
+
+@pytest.fixture
+def emulator() -> Iterator[WizEmulator]:
+    with WizEmulator(small_tenant()) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def environment(emulator: WizEmulator, tmp_path: Path) -> dict[str, str]:
+    """Everything but Elasticsearch, with the deployed instance."""
+    home = tmp_path / "dagster"
+    home.mkdir()
+    shutil.copy(DEPLOYED, home / "dagster.yaml")
+    return {**wiz_environment(emulator, tmp_path), "WIZ_DESTINATION": "files", "DAGSTER_HOME": str(home)}
+
+
+def failures(environment: dict[str, str]) -> dict[str, str]:
+    return {finding.name: finding.detail for finding in examine(environment) if not finding.ok}
+
+
+def test_after_setup_all_is_well(
+    environment: dict[str, str], elasticsearch_settings: ElasticsearchSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment |= {"WIZ_DESTINATION": "elasticsearch", "ELASTICSEARCH_URL": elasticsearch_settings.url}
+    monkeypatch.setenv("DAGSTER_HOME", environment["DAGSTER_HOME"])
+    list(set_up(environment))
+    findings = {finding.name: finding for finding in examine(environment)}
+    assert [finding.line() for finding in findings.values() if not finding.ok] == []
+    assert {"Wiz scope of audit", "Wiz scope of issue", "Elasticsearch privileges", "pool wiz_api"} <= set(findings)
+
+
+def test_a_pool_without_a_limit_and_what_to_do(environment: dict[str, str]) -> None:
+    assert failures(environment) == {
+        "pool wiz_api": "has no limit of its own; run wiz-dagster setup with this DAGSTER_HOME."
+    }
+
+
+def test_a_missing_scope_is_named(environment: dict[str, str], emulator: WizEmulator) -> None:
+    emulator.desk.clients = (Client(scopes=frozenset({"read:issues"})),)
+    assert "admin:audit" in failures(environment)["Wiz scope of audit"]
+    assert "Wiz scope of issue" not in failures(environment)
+
+
+def test_with_a_wrong_secret_no_scope_is_asked_for(environment: dict[str, str]) -> None:
+    names = {finding.name: finding.ok for finding in examine(environment | {"WIZ_CLIENT_SECRET": "wrong"})}
+    assert names["Wiz token"] is False
+    assert "Wiz scope of audit" not in names
+
+
+def test_what_cannot_be_reached_does_not_hide_the_rest(environment: dict[str, str]) -> None:
+    environment |= {"WIZ_DESTINATION": "elasticsearch", "ELASTICSEARCH_URL": "http://127.0.0.1:9"}
+    found = failures(environment)
+    assert "ELASTICSEARCH_URL" in found["Elasticsearch"]
+    assert "pool wiz_api" in found
+
+
+def test_an_invalid_setting_is_named(environment: dict[str, str]) -> None:
+    assert failures(environment | {"WIZ_START_DATE": "tomorrow"})["settings"].startswith("WIZ_START_DATE")
+    assert failures(environment | {"WIZ_API_URL": "wiz"})["Wiz settings"].startswith("WIZ_API_URL")
+
+
+def test_another_tenant_s_landing_zone_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
+    landing = tmp_path / "landing"
+    landing.mkdir()
+    (landing / "tenant.json").write_text('{"api_host": "api.other.example", "client_hash": "00"}')
+    assert "another Wiz tenant" in failures(environment)["landing zone"]
+
+
+def test_a_landing_zone_that_cannot_be_written_is_said(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "landing zone" in failures(environment | {"WIZ_LANDING_URL": str(tmp_path / "file" / "zone")})
+
+
+def test_a_home_without_dagster_yaml_works(environment: dict[str, str]) -> None:
+    (Path(environment["DAGSTER_HOME"]) / "dagster.yaml").unlink()
+    assert failures(environment) == {}
+
+
+def test_a_missing_home_is_said(environment: dict[str, str]) -> None:
+    assert "DAGSTER_HOME" in failures(environment | {"DAGSTER_HOME": ""})["Dagster instance"]
+    assert "DAGSTER_HOME" in failures(environment | {"DAGSTER_HOME": "/nowhere/at/all"})["Dagster instance"]
+
+
+def test_an_instance_in_which_a_killed_run_blocks_the_next_is_refused(environment: dict[str, str]) -> None:
+    (Path(environment["DAGSTER_HOME"]) / "dagster.yaml").write_text(
+        "concurrency: {pools: {granularity: op, default_limit: 1}}"
+    )
+    assert {"run monitoring", "pool wiz_api"} <= set(failures(environment))
+    (Path(environment["DAGSTER_HOME"]) / "dagster.yaml").write_text("telemetry: 7")
+    assert "isn't valid" in failures(environment)["Dagster instance"]
+
+
+def test_a_finding_is_one_line() -> None:
+    assert Finding("token", False, "refused\n by  Wiz").line() == "FAIL token: refused by Wiz"
+
+
+def test_the_command_ends_with_1_when_one_check_fails(environment: dict[str, str]) -> None:
+    outcome = CliRunner().invoke(wiz_dagster, ["doctor"], env=environment)
+    assert outcome.exit_code == 1
+    assert "FAIL pool wiz_api" in outcome.stdout
