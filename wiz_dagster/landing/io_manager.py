@@ -57,10 +57,12 @@ class LandingIOManager(dg.ConfigurableIOManager):
                 window_end=obj.window.end,
                 query_hash=sha256(obj.dataset.query().encode()).hexdigest(),
             )
-            with obj.open_client() as client:
-                fetch = fetch_window(
+            with (
+                obj.open_client() as client,
+                fetch_window(
                     client, obj.dataset, obj.window, filters=obj.filters, page_size=obj.settings.page_size
-                )
+                ) as fetch,
+            ):
                 fetch.report.warnings.extend(obj.warnings)
                 obj.landed = zone.land(obj.dataset.name, obj.day, fetch, info, fetch.report, obj.dataset.version_field)
             obj.fetched = fetch.report

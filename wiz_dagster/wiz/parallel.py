@@ -22,7 +22,7 @@ def merged(sources: Sequence[Source[T]], threads: int) -> Generator[T]:
 
     Each source gets the function to sleep with, which ends early when the work stops. The first exception of a source
     stops the others and is raised here; closing the generator stops them too. Both wait for the requests under way.
-    At most `threads` items wait unread.
+    No more than `threads` items exist at a time, the one being read included: a slow reader slows the sources.
     """
     work = _Work(sources, threads)
     # Daemons: a generator that nobody closes must not keep the process from ending.
@@ -35,13 +35,14 @@ def merged(sources: Sequence[Source[T]], threads: int) -> Generator[T]:
             item = work.items.get()
             if item is not _END:
                 yield cast("T", item)
+                del item
+                work.places.release()
                 continue
             running -= 1
             if work.failures:
                 raise work.failures[0]
     finally:
-        work.stop.set()
-        # A thread may be waiting to put: read on until each has ended.
+        work.end()
         while running:
             running -= work.items.get() is _END
         for thread in pool:
@@ -51,8 +52,10 @@ def merged(sources: Sequence[Source[T]], threads: int) -> Generator[T]:
 class _Work:
     """What the threads share. Each thread ends with `_END`, after its failure if it had one."""
 
-    def __init__(self, sources: Sequence[Source[Any]], waiting: int) -> None:
-        self.items: Queue[object] = Queue(maxsize=waiting)
+    def __init__(self, sources: Sequence[Source[Any]], threads: int) -> None:
+        self.items: Queue[object] = Queue()
+        self.places = threading.Semaphore(threads)
+        self._threads = threads
         self.stop = threading.Event()
         self.failures: list[BaseException] = []
         self._sources = deque(sources)
@@ -62,14 +65,28 @@ class _Work:
         """Put the items of one source after the other, until none is left or the work stops."""
         try:
             while (source := self._next()) is not None:
-                for item in source(self._sleep):
-                    self.items.put(item)
-                    if self.stop.is_set():
-                        return
+                self._put_all(source(self._sleep))
         except BaseException as error:  # noqa: BLE001 - raised again by the thread that reads
             self.failures.append(error)
         finally:
             self.items.put(_END)
+
+    def _put_all(self, items: Iterator[Any]) -> None:
+        while self._has_place():
+            item = next(items, _END)
+            if item is _END:
+                self.places.release()
+                return
+            self.items.put(item)
+
+    def end(self) -> None:
+        """Stop the work, and wake the threads that wait for a place."""
+        self.stop.set()
+        self.places.release(self._threads)
+
+    def _has_place(self) -> bool:
+        self.places.acquire()
+        return not self.stop.is_set()
 
     def _next(self) -> Source[Any] | None:
         with self._lock:

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
+import orjson
 import requests
 
 from wiz_dagster.errors import PermanentError, TransientError
@@ -85,7 +86,7 @@ class TokenSource:
                 return connection_problem(error, "WIZ_TOKEN_URL")
         if response.status_code != HTTPStatus.OK:
             return _refusal(response.status_code, retry_after(response.headers.get("Retry-After")))
-        return _token(response)
+        return _token(adapter.body)
 
 
 def _refusal(status: int, pause: float | None) -> Problem:
@@ -100,9 +101,9 @@ def _refusal(status: int, pause: float | None) -> Problem:
     return Problem(f"The host of WIZ_TOKEN_URL answers with HTTP {status}: correct the address", Action.FAIL)
 
 
-def _token(response: requests.Response) -> _Token | Problem:
+def _token(answer: bytes) -> _Token | Problem:
     try:
-        body = response.json()
+        body = orjson.loads(answer)
         text, life = body["access_token"], float(body.get("expires_in") or DEFAULT_LIFE_SECONDS)
     except (ValueError, TypeError, KeyError, AttributeError):
         text, life = None, 0.0

@@ -43,7 +43,11 @@ class Answer:
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """Reads an answer to its end within `ANSWER_SECONDS`, however slowly its bytes drip, and keeps `answer`."""
+    """Reads an answer to its end within `ANSWER_SECONDS`, however slowly its bytes drip.
+
+    `answer` and `body` hold it; the response that requests sees has no content, so that neither a second copy of a page
+    is made nor a library's message can quote it.
+    """
 
     answer: Answer | None = None
     body: bytes = b""
@@ -62,7 +66,7 @@ class DeadlineAdapter(HTTPAdapter):
             raise requests.ConnectionError(f"answer cut short ({type(error).__name__})") from None
         finally:
             response.raw.close()
-        response.raw = BytesIO(self.body)
+        response.raw = BytesIO()
         headers = response.headers
         self.answer = Answer(
             response.status_code, headers.get("Content-Type", ""), headers.get("Retry-After"), len(self.body)
@@ -132,7 +136,8 @@ class WizTransport(RequestsHTTPTransport):
 
     def _parse(self, _: str) -> dict[str, Any]:
         # The bytes, not the text that requests guesses from them: bad UTF-8 must fail, not become U+FFFD.
-        body = orjson.loads(self._adapter.body)
+        text, self._adapter.body = self._adapter.body, b""
+        body = orjson.loads(text)
         if not isinstance(body, dict):
             raise TypeError("not a GraphQL answer")
         return body

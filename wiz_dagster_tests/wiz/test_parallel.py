@@ -60,8 +60,8 @@ def test_an_error_wakes_a_source_that_sleeps() -> None:
 def test_closing_stops_all_sources() -> None:
     began = threading.Event()
     items = merged([endless, partial(sleeper, began), endless], 3)
-    next(items)
-    assert began.wait(10)
+    while not began.is_set():
+        next(items)
     items.close()
 
 
@@ -77,5 +77,5 @@ def test_sources_wait_while_nobody_reads() -> None:
     items = merged([counting], 4)
     next(items)
     threading.Event().wait(0.05)
-    assert produced < 20
+    assert produced == 4
     items.close()
