@@ -16,6 +16,7 @@ import orjson
 
 from wiz_dagster.datasets import dataset_named
 from wiz_dagster.datasets.base import Dataset
+from wiz_dagster.ecs.collector import rare_collections
 from wiz_dagster.ecs.columns import Node
 from wiz_dagster.ecs.documents import frame_documents
 from wiz_dagster.ecs.frames import frame_nodes
@@ -52,21 +53,28 @@ def transform_lines(
     options = options_of_tags(dataset, tags, datetime.now(UTC))
     status = 0
     numbered = enumerate(source, start=1)
-    while batch := list(islice(numbered, BATCH)):
-        lines: list[bytes] = []
-        nodes: list[Node] = []
-        for number, line in batch:
-            node = _parsed(line)
-            if isinstance(node, dict):
-                lines.append(line.strip())
-                nodes.append(node)
-            else:
-                errors.write(f"line {number}: {'not a JSON object' if node is not None else 'not JSON'}\n")
-                status = 1
-        frame, _ = frame_nodes(dataset, nodes, lines, options)
-        target.writelines(_ended(frame_documents(frame)))
+    with rare_collections():
+        while batch := list(islice(numbered, BATCH)):
+            nodes, lines = _objects(batch, errors)
+            status |= len(nodes) < len(batch)
+            frame, _ = frame_nodes(dataset, nodes, lines, options)
+            target.writelines(_ended(frame_documents(frame)))
     target.flush()
     return status
+
+
+def _objects(batch: list[tuple[int, bytes]], errors: TextIO) -> tuple[list[Node], list[bytes]]:
+    """The objects in numbered lines with their texts; the other lines are reported."""
+    nodes: list[Node] = []
+    lines: list[bytes] = []
+    for number, line in batch:
+        node = _parsed(line)
+        if isinstance(node, dict):
+            nodes.append(node)
+            lines.append(line.strip())
+        else:
+            errors.write(f"line {number}: {'not JSON' if node is None else 'not a JSON object'}\n")
+    return nodes, lines
 
 
 def _parsed(line: bytes) -> object:
@@ -80,7 +88,7 @@ def _parsed(line: bytes) -> object:
 def _leniently_parsed(line: bytes) -> object:
     """JSON that the fast parser refuses: half surrogate pairs become `?`, numbers beyond a double stay texts."""
     try:
-        value = json.loads(line, parse_constant=_no_json, parse_float=_finite)
+        value = json.loads(line.decode(), parse_constant=_no_json, parse_float=_finite)
         return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None

@@ -1,5 +1,6 @@
 """The command's function: NDJSON of nodes to NDJSON of documents."""
 
+import gc
 import io
 import json
 import subprocess
@@ -73,6 +74,19 @@ def test_json_that_is_odd_but_allowed_gives_a_document(line: bytes) -> None:
     status, documents, errors = run(line, ("preserve_original_event",))
     assert (status, len(documents), errors) == (0, 1, "")
     assert documents[0]["event"]["original"] == line.decode()
+
+
+@pytest.mark.parametrize("line", ['{"id": 1}'.encode("utf-16"), b'\xef\xbb\xbf{"id": 1}', b'{"id": "\xed\xa0\x80"}'])
+def test_other_encodings_than_utf_8_are_reported(line: bytes) -> None:
+    status, documents, errors = run(line.replace(b"\n", b""), ("preserve_original_event",))
+    assert (status, documents) == (1, [])
+    assert errors == "line 1: not JSON\n"
+
+
+def test_the_collector_is_left_as_it_was() -> None:
+    before = gc.get_threshold()
+    run(b"{}")
+    assert gc.get_threshold() == before
 
 
 def test_an_unknown_dataset_is_refused() -> None:
