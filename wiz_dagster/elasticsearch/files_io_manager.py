@@ -16,7 +16,6 @@ import pandas as pd
 
 from wiz_dagster.datasets import dataset_named
 from wiz_dagster.datasets.base import Dataset
-from wiz_dagster.ecs.fingerprint import fingerprint
 from wiz_dagster.elasticsearch.digests import (
     ID_BYTES,
     Digests,
@@ -94,7 +93,7 @@ def write_file(
     place = (zone, partition.dataset.name, partition.day, f"files.{namespace}")
     with write_lock(*place):
         receipt = read_receipt(*place) if file.exists() else None
-        mark = fingerprint(partition.dataset, partition.options)
+        mark = partition.fingerprint
         report = partition.report = WriteReport()
         if receipt and (receipt.generation, receipt.fingerprint) == (partition.landed.generation, mark):
             entries = receipt.entries

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from wiz_dagster.datasets.base import Dataset
+from wiz_dagster.ecs.fingerprint import fingerprint
 from wiz_dagster.ecs.frames import make_frame
 from wiz_dagster.ecs.options import EcsOptions
+from wiz_dagster.elasticsearch.stamping import stamping_fingerprint
 from wiz_dagster.landing.landed_day import LandedDay
 
 SAMPLE_ROWS = 5
@@ -70,6 +72,11 @@ class EcsPartition:
     options: EcsOptions
     landed: LandedDay
     report: WriteReport | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the same nodes would make other documents."""
+        return f"{fingerprint(self.dataset, self.options)}-{stamping_fingerprint()}"
 
     def frames(self, after_generation: int = 0) -> Iterator[FrameBatch]:
         """Frames of the newest version of each node; only of nodes that came after the given generation."""

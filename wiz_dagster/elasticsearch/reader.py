@@ -12,6 +12,7 @@ import pandas as pd
 from elasticsearch import Elasticsearch
 
 from wiz_dagster.datasets.base import Dataset
+from wiz_dagster.ecs.fields import ecs_fields
 from wiz_dagster.elasticsearch.client import translated
 from wiz_dagster.elasticsearch.scan import pages, point_in_time
 
@@ -43,7 +44,9 @@ class StoredFrames:
 
 def open_fields(dataset: Dataset) -> frozenset[str]:
     """The fields whose objects are one value: key-value sets and lists of objects."""
-    return frozenset(field.name for field in dataset.fields() if field.type in OPEN_TYPES)
+    known = ecs_fields()
+    kinds = {field.name: field.type or known[field.name].type for field in dataset.fields()}
+    return frozenset(name for name, kind in kinds.items() if kind in OPEN_TYPES)
 
 
 def documents_frame(documents: Sequence[Mapping[str, Any]], index: pd.Index, closed: frozenset[str]) -> pd.DataFrame:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from elasticsearch import Elasticsearch
 
-from wiz_dagster.ecs.fingerprint import fingerprint
 from wiz_dagster.elasticsearch.backoff import Backoff
 from wiz_dagster.elasticsearch.bulk import BulkWriter
 from wiz_dagster.elasticsearch.bulk_batch import Rejection
@@ -81,7 +80,7 @@ class _Reconciliation:
         self._to = to
         self._stream = stream_name(partition.dataset.name, to.namespace)
         self._place = (zone, partition.dataset.name, partition.day, to.namespace)
-        self._fingerprint = fingerprint(partition.dataset, partition.options)
+        self._fingerprint = partition.fingerprint
         self._report = WriteReport()
         self._rejections = Rejections()
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from elasticsearch import Elasticsearch
+from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
+from elasticsearch import AuthorizationException, Elasticsearch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from wiz_dagster.elasticsearch import rejections
+from wiz_dagster.elasticsearch import listing, rejections
 from wiz_dagster.elasticsearch.backoff import Backoff
 from wiz_dagster.elasticsearch.bulk import BulkWriter
 from wiz_dagster.elasticsearch.bulk_batch import Operation, Rejection
@@ -333,6 +334,28 @@ def test_a_stream_without_a_template_is_refused_instead_of_becoming_an_index(
     ):
         writer.create("a", b'{"@timestamp":"2026-11-20"}')
     assert not elasticsearch.indices.exists(index=f"nothing-{namespace}")
+
+
+def test_without_the_privilege_to_refresh_the_stream_s_interval_is_waited_for(
+    elasticsearch: Elasticsearch, namespace: str, zone: LandingZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land(zone, issues(2))
+    write(zone, elasticsearch, namespace)
+    stream = stream_name("issue", namespace)
+    waited: list[float] = []
+
+    def forbidden(**given: Any) -> None:
+        meta = ApiResponseMeta(403, "1.1", HttpHeaders(), 0.0, NodeConfig("http", "127.0.0.1", 9200))
+        raise AuthorizationException("security_exception", meta, {})
+
+    monkeypatch.setattr(elasticsearch.indices, "refresh", forbidden)
+    monkeypatch.setattr(listing.time, "sleep", waited.append)
+    elasticsearch.indices.put_settings(index=stream, settings={"refresh_interval": "700ms"})
+    assert "maintenance" in str(listing.refresh(elasticsearch, stream))
+    elasticsearch.indices.put_settings(index=stream, settings={"refresh_interval": "-1"})
+    with pytest.raises(PermanentError, match="maintenance"):
+        listing.refresh(elasticsearch, stream)
+    assert waited == [pytest.approx(1.2)]
 
 
 def _writer(zone: LandingZone, at: ElasticsearchSettings, namespace: str, manner: str) -> subprocess.Popen[str]:
