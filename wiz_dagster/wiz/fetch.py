@@ -1,19 +1,16 @@
 """Fetching a window of a dataset: cut into time slices that are walked in parallel, as batches of nodes.
 
 Wiz's date filters exclude their bounds and round in unknown ways, so they are asked for a little more than the window,
-and the nodes are cut here by their own times. Equal nodes that several slices or walks return are yielded once. Memory
-holds some pages and 16 bytes a node. Paging itself is in `walk.py`.
+and the nodes are cut here by their own times. A node that two slices or walks return is yielded twice; landing keeps
+one of equal ones. Memory holds some pages. Paging itself is in `walk.py`.
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from hashlib import blake2b
 from types import TracebackType
 from typing import Any, Protocol, Self
-
-import orjson
 
 from wiz_dagster.wiz.client import WizClient
 from wiz_dagster.wiz.parallel import merged
@@ -71,14 +68,12 @@ class FetchReport:
     requests: int = 0
     bytes_received: int = 0
     nodes: int = 0
-    """Nodes yielded."""
+    """Nodes yielded, those that came twice included."""
     null_nodes: int = 0
     outside_window: int = 0
     """Nodes dropped because their time belongs to another window; those of a second walk are many."""
     without_time: int = 0
     """Nodes yielded though they have no time to cut them by."""
-    repeated: int = 0
-    """Nodes dropped because an equal one was yielded already."""
     wiz_count: int | None = None
     """Wiz's own count for the first walk of the window; may be a floor, and may hold a node of the very edge."""
     missing: int = 0
@@ -126,7 +121,6 @@ class _Work:
     filters: Mapping[str, Any]
     page_size: int
     report: FetchReport
-    seen: set[bytes] = field(default_factory=set)
 
     def batches(self) -> Generator[Batch]:
         requests, received = self.client.requests, self.client.bytes
@@ -145,15 +139,14 @@ class _Work:
             self.report.wiz_count = first.total
         slices = cut(self.window, self._slices(first))
         sliced = len(slices) > 1
-        compare = sliced or len(self.dataset.walks) > 1
         came = 0
         if not sliced:
             came += _counted(first, filter_field, self.window, self.window)
-        yield from self._batch(first, compare)
+        yield from self._batch(first)
         sources = [partial(self._slice, filter_field, part) for part in slices]
         for page, part in merged(sources, THREADS) if sliced else ((page, self.window) for page in pages):
             came += _counted(page, filter_field, part, self.window)
-            yield from self._batch(page, compare)
+            yield from self._batch(page)
         if first.total is not None and came < first.total:
             self.report.missing += first.total - came
             self.report.warnings.append(
@@ -181,25 +174,19 @@ class _Work:
         connection = Connection(self.client, dataset.query(), dataset.root, dataset.scope, filter_by)
         return connection.pages(self.page_size, count=count, sleep=sleep)
 
-    def _batch(self, page: Page, compare: bool) -> Iterator[Batch]:
+    def _batch(self, page: Page) -> Iterator[Batch]:
         self.report.pages += 1
         self.report.null_nodes += page.null_nodes
-        batch = [node for node in page.nodes if self._wanted(node, compare)]
+        batch = [node for node in page.nodes if self._wanted(node)]
         self.report.nodes += len(batch)
         if batch:
             yield batch
 
-    def _wanted(self, node: Node, compare: bool) -> bool:
+    def _wanted(self, node: Node) -> bool:
         moment = next(filter(None, (parse_time(node.get(name)) for name in self.dataset.window_fields)), None)
         if moment is not None and moment not in self.window:
             self.report.outside_window += 1
             return False
-        if compare:
-            digest = blake2b(orjson.dumps(node), digest_size=16).digest()
-            if digest in self.seen:
-                self.report.repeated += 1
-                return False
-            self.seen.add(digest)
         self.report.without_time += moment is None
         return True
 

@@ -77,7 +77,7 @@ def client_of(emulator: WizEmulator, folder: Path, rate: float = 10_000) -> Iter
 
 def fetched(client: WizClient, spec: Spec, window: Window = DAY, size: int = 50) -> tuple[list[str], FetchReport]:
     fetch = fetch_window(client, spec, window, filters={}, page_size=size)
-    return sorted(node["id"] for batch in fetch for node in batch), fetch.report
+    return sorted({node["id"] for batch in fetch for node in batch}), fetch.report
 
 
 def truth(tenant: Tenant, spec: Spec, window: Window = DAY) -> list[str]:
