@@ -28,17 +28,15 @@ from wiz_dagster.sandbox.state import open_state, sandbox_environment
 HOST, PORT = "127.0.0.1", 3000
 DEFINITIONS = ("-m", "wiz_dagster.definitions")
 SCHEDULES = ("dagster", "schedule", "start", "--start-all", *DEFINITIONS)
-SERVICES = {
-    "web server": ("dagster_webserver", "-h", HOST, "-p", str(PORT), *DEFINITIONS),
-    "daemon": ("dagster._daemon", "run", *DEFINITIONS),
-}
+WEB_SERVER = ("dagster_webserver", "-h", HOST, *DEFINITIONS)
+DAEMON = ("dagster._daemon", "run", *DEFINITIONS)
 STOP_SECONDS = 20.0
 PR_SET_PDEATHSIG = 1
 
 
-def run_dev(home: Path, environment: Mapping[str, str]) -> None:
+def run_dev(home: Path, environment: Mapping[str, str], port: int = PORT) -> None:
     """Run until a signal ends the program. Raises the package's errors, also when a service ends by itself."""
-    _check_port()
+    _check_port(port)
     with (
         open_state(home, datetime.now(UTC)) as state,
         running_elasticsearch(state, environment, click.echo) as elasticsearch_url,
@@ -50,8 +48,8 @@ def run_dev(home: Path, environment: Mapping[str, str]) -> None:
                 click.echo(f"Failed run {run_id}: its process is gone.")
         if subprocess.run(_python(SCHEDULES), env=settings, check=False, stdout=subprocess.DEVNULL).returncode:  # noqa: S603
             raise PermanentError("Dagster could not load the definitions and start their schedules; see above why.")
-        with _running(settings) as services:
-            click.echo(f"Dagster: http://{HOST}:{PORT} (Ctrl-C stops everything)")
+        with _running(settings, port) as services:
+            click.echo(f"Dagster: http://{HOST}:{port} (Ctrl-C stops everything)")
             _watch(services)
 
 
@@ -69,11 +67,11 @@ def _watch(services: Mapping[str, subprocess.Popen[bytes]]) -> None:
 
 
 @contextmanager
-def _running(settings: Mapping[str, str]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+def _running(settings: Mapping[str, str], port: int) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
     """Dagster's services; stopped at the end, those that don't stop in time killed."""
     started: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        for name, command in SERVICES.items():
+        for name, command in {"web server": (*WEB_SERVER, "-p", str(port)), "daemon": DAEMON}.items():
             started[name] = subprocess.Popen(  # noqa: S603
                 _python(command),
                 env=dict(settings),
@@ -103,10 +101,10 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _check_port() -> None:
+def _check_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, PORT))
+            probe.bind((HOST, port))
         except OSError:
-            raise PermanentError(f"Port {PORT} of {HOST} is in use; stop what uses it, often another dev.") from None
+            raise PermanentError(f"Port {port} of {HOST} is in use; stop what uses it, often another dev.") from None
