@@ -16,6 +16,7 @@ install: $(STAMP) ## Make .venv with everything in it
 
 $(STAMP): setup.cfg pyproject.toml constraints.txt deploy/prerequisites.sh
 	@python=$$(bash deploy/prerequisites.sh); \
+	echo "Installing into .venv; this takes some minutes."; \
 	"$$python" -m venv .venv; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
