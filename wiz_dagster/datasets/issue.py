@@ -14,6 +14,7 @@ from typing import Any
 
 from wiz_dagster.datasets.base import Dataset, Node, Walk
 from wiz_dagster.datasets.issue_lists import (
+    NULL_TEXT,
     account,
     first_description,
     note,
@@ -192,8 +193,7 @@ def _entities(columns: Columns, nodes: Sequence[Node], copies: bool) -> None:
 
 
 def _no_null_text(values: Values) -> Values:
-    """Some tenants' exports have the text "null" where an object or a list is due."""
-    return [None if value == "null" else value for value in values]
+    return [None if value == NULL_TEXT else value for value in values]
 
 
 def _lists(columns: Columns, nodes: Sequence[Node]) -> None:

@@ -45,6 +45,8 @@ PROJECT: Shape = {
 }
 TICKET: Shape = dict.fromkeys(("id", "external_id", "name", "url"))
 ACCOUNT: Shape = dict.fromkeys(("id", "external_id", "name", "cloud_provider"))
+NULL_TEXT = "null"
+"""What some tenants' exports have where an object or a list is due."""
 DESCRIPTIONS = (
     "description",
     "controlDescription",

@@ -199,6 +199,12 @@ def test_the_text_null_stands_for_nothing_where_an_object_a_list_or_a_date_is_du
     assert not drift
 
 
+def test_the_text_null_in_place_of_a_rules_sub_categories_stands_for_nothing() -> None:
+    (made,), drift = documents(ISSUE, [issue(sourceRules=[{"id": "r", "securitySubCategories": "null"}])])
+    assert made["wiz"]["issue"]["source_rules"] == [{"id": "r"}]
+    assert not drift
+
+
 def test_what_has_another_type_inside_a_list_is_set_aside_and_the_rest_stays() -> None:
     node = issue(
         notes=[{"text": {"rich": "text"}, "user": "Ada", "mood": "good"}],
