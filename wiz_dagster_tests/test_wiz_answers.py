@@ -227,16 +227,17 @@ def test_what_may_pass_but_lasts_fails_after_another_attempt_of_the_step(
     assert_tells_no_secrets(events(run, made), wiz, tokens, "vm-17")
 
 
+@pytest.mark.parametrize("size", ["40", "5"], ids=["one walk", "parallel slices"])
 def test_a_lasting_fault_in_the_middle_leaves_the_earlier_day_as_it_was(
-    wiz: WizEmulator, tmp_path: Path, earlier: Path
+    wiz: WizEmulator, tmp_path: Path, earlier: Path, size: str
 ) -> None:
     shutil.copytree(earlier, tmp_path / "landing")
     before = contents(tmp_path / "landing")
-    wiz.faults.add(page("cut", skip=1, times=FOR_EVER))
-    assert not pipeline(wiz, tmp_path).run("audit").success
+    wiz.faults.add(page("cut", skip=3 if size == "5" else 1, times=FOR_EVER))
+    assert not pipeline(wiz, tmp_path, WIZ_PAGE_SIZE=size).run("audit").success
     assert contents(tmp_path / "landing") == before
     wiz.faults.clear()
-    assert pipeline(wiz, tmp_path).run("audit").success
+    assert pipeline(wiz, tmp_path, WIZ_PAGE_SIZE=size).run("audit").success
     assert ids(documents(tmp_path)) == AUDIT_IDS
 
 
