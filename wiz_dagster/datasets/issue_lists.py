@@ -149,7 +149,7 @@ def _rule(columns: Columns, row: int, rule: Node) -> Node:
     below = rule.get("securitySubCategories")
     if type(below) is dict or type(below) is list:
         below = fitted(columns, row, "sourceRules.securitySubCategories", below, SUB_CATEGORIES)
-    kept["security_sub_categories"] = below
+    kept["security_sub_categories"] = None if below == NULL_TEXT else below
     for key in DESCRIPTIONS:
         value = rule.get(key)
         if not holds_no_object(value):
