@@ -37,7 +37,7 @@ lint: install ## Check style, types and the direction of imports
 	@$(BIN)/lint-imports
 
 bench: install ## Measure documents a second and peak memory of a large partition
-	@$(BIN)/python -m benchmarks.partition
+	@$(BIN)/python -m benchmarks.large_partition
 
 clean: ## Remove .venv, the demo's state and what tools left behind
 	rm -rf .venv .sandbox build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

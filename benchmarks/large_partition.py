@@ -66,7 +66,7 @@ def elasticsearch() -> Iterator[str]:
     if named:
         yield named
         return
-    with ElasticsearchNode() as node:
+    with ElasticsearchNode(quick_start=False, heap_mb=1024) as node:
         yield node.url
 
 

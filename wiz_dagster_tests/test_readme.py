@@ -1,0 +1,60 @@
+"""What the README says of settings and commands is what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from wiz_dagster.cli import wiz_dagster
+from wiz_dagster.dataset_settings import DatasetSettings, check_filters, read_dataset_settings
+from wiz_dagster.datasets import DATASETS, dataset_named
+from wiz_dagster.settings import (
+    ElasticsearchSettings,
+    LandingSettings,
+    PipelineSettings,
+    WizSettings,
+    variables,
+)
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+SETTINGS = README.partition("## Settings")[2].partition("What varies by dataset")[0]
+
+
+def test_the_table_of_settings_names_every_variable_and_no_other() -> None:
+    models = (WizSettings, ElasticsearchSettings, LandingSettings, PipelineSettings)
+    named = set(re.findall(r"`((?:WIZ|ELASTICSEARCH)_[A-Z_]+)`", SETTINGS))
+    assert named == {name for model in models for name in variables(model)}
+
+
+@pytest.mark.parametrize(
+    ("variable", "model"),
+    [
+        (field.alias, model)
+        for model in (WizSettings, ElasticsearchSettings, LandingSettings, PipelineSettings)
+        for field in model.model_fields.values()
+        if isinstance(field.default, str) and field.default
+    ],
+)
+def test_the_table_of_settings_tells_the_defaults(variable: str, model: type[WizSettings]) -> None:
+    default = next(field.default for field in model.model_fields.values() if field.alias == variable)
+    assert re.search(rf"\| `{variable}` \| `{re.escape(default)}` \|", SETTINGS)
+
+
+def test_the_example_of_the_config_file_is_valid_and_names_every_key(tmp_path: Path) -> None:
+    example = README.partition("```yaml\ndatasets:")[2].partition("```")[0]
+    path = tmp_path / "wiz.yaml"
+    path.write_text("datasets:" + example)
+    issue = read_dataset_settings(path, DATASETS)["issue"]
+    assert set(yaml.safe_load(path.read_text())["datasets"]["issue"]) == set(DatasetSettings.model_fields)
+    silent = DatasetSettings(tags=list(dataset_named("issue").default_tags), retention="90d", filters=issue.filters)
+    assert issue == silent
+    assert check_filters(dataset_named("issue"), issue.filters) == {"severity": ["CRITICAL", "HIGH"]}
+
+
+def test_the_table_of_commands_names_every_command() -> None:
+    commands = README.partition("## Command line")[2]
+    missing = [name for name in wiz_dagster.commands if name not in commands]
+    assert not missing
