@@ -51,7 +51,7 @@ def _storage_error(error: OSError, url: str, path: str, doing: str) -> WizDagste
         return PermanentError(f"The landing zone {where}: no space left; free some or choose another place.")
     if error.errno in _REFUSED or isinstance(error, PermissionError):
         return PermanentError(f"The landing zone {where}: access is refused; give this user read and write access.")
-    if isinstance(error, NotADirectoryError | IsADirectoryError):
+    if isinstance(error, NotADirectoryError | IsADirectoryError | FileExistsError):
         return PermanentError(f"The landing zone {where}: a file stands where a folder is needed, or the reverse.")
     reason = error.strerror or type(error).__name__
     return TransientError(f"The landing zone {where}: {reason}.")
