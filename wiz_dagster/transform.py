@@ -68,17 +68,21 @@ def _objects(batch: list[tuple[int, bytes]], errors: TextIO) -> tuple[list[Node]
     nodes: list[Node] = []
     lines: list[bytes] = []
     for number, line in batch:
-        node = _parsed(line)
+        try:
+            node = _parsed(line)
+        except (ValueError, RecursionError):
+            errors.write(f"line {number}: not JSON\n")
+            continue
         if isinstance(node, dict):
             nodes.append(node)
             lines.append(line.strip())
         else:
-            errors.write(f"line {number}: {'not JSON' if node is None else 'not a JSON object'}\n")
+            errors.write(f"line {number}: not a JSON object\n")
     return nodes, lines
 
 
 def _parsed(line: bytes) -> object:
-    """What the line holds; None when it isn't JSON (and for `null`, which isn't an object either)."""
+    """What the line holds; ValueError or RecursionError when it isn't JSON."""
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -87,11 +91,8 @@ def _parsed(line: bytes) -> object:
 
 def _leniently_parsed(line: bytes) -> object:
     """JSON that the fast parser refuses: half surrogate pairs become `?`, numbers beyond a double stay texts."""
-    try:
-        value = json.loads(line.decode(), parse_constant=_no_json, parse_float=_finite)
-        return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return None
+    value = json.loads(line.decode(), parse_constant=_no_json, parse_float=_finite)
+    return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _no_json(name: str) -> None:
