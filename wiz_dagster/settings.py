@@ -145,15 +145,6 @@ class PipelineSettings(_Settings):
         return self
 
 
-SECRETS = (
-    "WIZ_CLIENT_ID",
-    "WIZ_CLIENT_SECRET",
-    "ELASTICSEARCH_API_KEY",
-    "ELASTICSEARCH_USERNAME",
-    "ELASTICSEARCH_PASSWORD",
-)
-"""Variables that Dagster's configuration may only name, never hold."""
-
 _Model = TypeVar("_Model", bound=_Settings)
 
 

@@ -21,11 +21,17 @@ from wiz_dagster.errors import SettingsError
 from wiz_dagster.recovery import POOL
 from wiz_dagster.sandbox.wiz.server import WizEmulator
 from wiz_dagster.sandbox.wiz.truth import nodes_of_day
-from wiz_dagster.settings import SECRETS
 from wiz_dagster_tests.pipeline import YESTERDAY, Pipeline, small_tenant, wiz_environment
 
 DATASETS = ("audit", "issue")
 KEYS = {dg.AssetKey(path) for name in DATASETS for path in (["wiz", "raw", name], ["wiz", name])}
+SECRETS = (
+    "WIZ_CLIENT_ID",
+    "WIZ_CLIENT_SECRET",
+    "ELASTICSEARCH_API_KEY",
+    "ELASTICSEARCH_USERNAME",
+    "ELASTICSEARCH_PASSWORD",
+)
 RAW = {key for key in KEYS if "raw" in key.path}
 
 

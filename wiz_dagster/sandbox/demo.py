@@ -36,7 +36,7 @@ def run_demo(home: Path, environment: Mapping[str, str], volumes: Mapping[str, i
 
     The state is kept in `home`; on the same state a second demo creates nothing. Raises the package's errors.
     """
-    console = Console(width=None if sys.stdout.isatty() else NARROWEST)
+    console = Console(width=None if sys.stdout.isatty() else NARROWEST, markup=False)
     with (
         open_state(home, datetime.now(UTC)) as state,
         running_elasticsearch(state, environment, console.print) as elasticsearch_url,
@@ -49,7 +49,7 @@ def run_demo(home: Path, environment: Mapping[str, str], volumes: Mapping[str, i
             _show_example(console, home, holdings, state.days[-1])
     wrong = [problem for row in figures for problem in row.problems()]
     for problem in wrong:
-        console.print(f"[red]{problem}[/red]", soft_wrap=True)
+        console.print(problem, style="red", soft_wrap=True)
     console.print(_totals(figures), soft_wrap=True, highlight=False)
     return not wrong
 
@@ -94,9 +94,7 @@ def _show_example(console: Console, home: Path, holdings: Holdings, day: str) ->
         console.print_json(data=example)
     option = "" if home == Path(".sandbox") else f" --home {home}"
     command = "make dev" if not option else f"wiz-dagster dev{option}"
-    console.print(
-        f"\nThe runs, their figures and lineage in Dagster: [bold]{command}[/bold], then http://127.0.0.1:3000"
-    )
+    console.print(f"\nThe runs, their figures and lineage in Dagster: {command}, then http://127.0.0.1:3000")
     if example is not None:
         run_id = example.get("labels", {}).get("dagster_run_id")
         console.print(f"The run that wrote this document: http://127.0.0.1:3000/runs/{run_id}\n", soft_wrap=True)

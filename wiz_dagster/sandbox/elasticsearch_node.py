@@ -83,11 +83,6 @@ class ElasticsearchNode:
         self.url = ""
         self.version = ""
 
-    @classmethod
-    def start(cls, data_dir: Path | None = None, port: int = 0, *, secure: bool = False) -> Self:
-        """A running node; the caller stops it."""
-        return cls(data_dir, port, secure=secure).__enter__()
-
     def __enter__(self) -> Self:
         _check_free(self._port)
         server = install_server()

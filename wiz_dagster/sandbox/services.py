@@ -18,7 +18,8 @@ from wiz_dagster.elasticsearch.client import connect, server_version
 from wiz_dagster.errors import SettingsError, TransientError
 from wiz_dagster.sandbox.elasticsearch_node import ElasticsearchNode, available
 from wiz_dagster.sandbox.state import SandboxState
-from wiz_dagster.sandbox.wiz.server import WizEmulator, serve
+from wiz_dagster.sandbox.wiz.server import WizEmulator
+from wiz_dagster.sandbox.wiz.source import read_nodes
 from wiz_dagster.sandbox.wiz.tenant import DEFAULT_VOLUMES, Tenant
 from wiz_dagster.settings import read_elasticsearch_settings
 
@@ -72,14 +73,18 @@ def wiz_environment(emulator: WizEmulator) -> dict[str, str]:
 
 
 def serve_wiz(port: int, nodes: Sequence[str]) -> None:
-    """The emulator in the foreground, with `nodes` given as DATASET=FILE, until a signal ends the program."""
+    """The emulator in the foreground, its clock the real one, until SIGTERM or SIGINT.
+
+    `nodes` as DATASET=FILE take the place of a dataset's generated ones. Raises SettingsError for what can't be served.
+    """
     given = {}
     for pair in nodes:
         dataset, separator, file = pair.partition("=")
         if not separator:
             raise SettingsError(f"--nodes {pair}: expected DATASET=FILE, such as issue=nodes.ndjson.")
-        given[dataset] = Path(file)
-    serve(port=port, given=given, ready=lambda emulator: _show(wiz_environment(emulator)))
+        given[dataset] = read_nodes(Path(file))
+    tenant = Tenant(now=datetime.now(UTC), given=given, live=True)
+    WizEmulator(tenant, port=port).run(ready=lambda emulator: _show(wiz_environment(emulator)))
 
 
 def serve_elasticsearch(port: int, data: Path | None, secure: bool) -> None:

@@ -100,10 +100,11 @@ def sandbox_environment(
     What `given` says of Wiz is left out, so that no real tenant is asked; so is what it says of Elasticsearch, unless
     it names the cluster that is used. `wiz` holds the emulator's settings, `elasticsearch_url` None means files.
     """
-    named = elasticsearch_url is not None and given.get("ELASTICSEARCH_URL") == elasticsearch_url
+    named = elasticsearch_url is not None and given.get("ELASTICSEARCH_URL", "").strip() == elasticsearch_url
     dropped = ("WIZ_", "DAGSTER_") if named else ("WIZ_", "DAGSTER_", "ELASTICSEARCH_")
-    environment = {name: value for name, value in given.items() if not name.startswith(dropped)}
-    environment |= {name: given[name] for name in ("WIZ_NAMESPACE", "WIZ_SHARED") if name in given}
+    environment = {
+        name: value for name, value in given.items() if name == "WIZ_NAMESPACE" or not name.startswith(dropped)
+    }
     environment |= wiz
     environment |= {
         "DAGSTER_HOME": str(state.dagster_home),

@@ -29,7 +29,7 @@ from pathlib import Path
 from wiz_dagster.sandbox.elasticsearch_node import ElasticsearchNode
 
 def start():
-    node = ElasticsearchNode.start(Path(sys.argv[1]))
+    node = ElasticsearchNode(Path(sys.argv[1])).__enter__()
     print(node.url, node.pid, flush=True)
 
 thread = threading.Thread(target=start)

@@ -9,9 +9,7 @@ import gc
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl
@@ -27,8 +25,7 @@ from wiz_dagster.errors import PermanentError, SettingsError
 from wiz_dagster.sandbox.wiz.faults import Fault, Faults, read_faults
 from wiz_dagster.sandbox.wiz.paging import Paging
 from wiz_dagster.sandbox.wiz.service import Reply, Request, Service
-from wiz_dagster.sandbox.wiz.source import read_nodes
-from wiz_dagster.sandbox.wiz.tenant import DEFAULT_VOLUMES, Tenant
+from wiz_dagster.sandbox.wiz.tenant import Tenant
 from wiz_dagster.sandbox.wiz.tokens import Client, RateLimit, TokenDesk
 
 _HOST = "127.0.0.1"
@@ -206,29 +203,3 @@ def _config(service: Service) -> uvicorn.Config:
     return uvicorn.Config(
         make_app(service), lifespan="off", log_level="critical", access_log=False, timeout_graceful_shutdown=2
     )
-
-
-def serve(
-    *,
-    port: int = 0,
-    now: datetime | None = None,
-    seed: int = 1,
-    days: int = 30,
-    volumes: Mapping[str, int] | None = None,
-    given: Mapping[str, Path] | None = None,
-    faults: Iterable[Fault] = (),
-    ready: Callable[[WizEmulator], None] = lambda emulator: print(emulator.url, flush=True),
-) -> None:
-    """What `wiz-dagster sandbox wiz` does: a tenant in the foreground until SIGTERM or SIGINT.
-
-    `now` freezes the tenant's clock; without it the clock is the real one. `given` names an NDJSON file a dataset.
-    """
-    tenant = Tenant(
-        now=now or datetime.now(UTC),
-        seed=seed,
-        days=days,
-        volumes=DEFAULT_VOLUMES | dict(volumes or {}),
-        given={dataset: read_nodes(path) for dataset, path in (given or {}).items()},
-        live=now is None,
-    )
-    WizEmulator(tenant, port=port, faults=faults).run(ready)

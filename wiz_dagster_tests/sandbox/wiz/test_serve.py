@@ -14,10 +14,8 @@ from .conftest import NOW, Caller, Start
 
 _PROGRAM = """
 import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from wiz_dagster.sandbox.wiz.server import serve
-serve(now=datetime(2026, 3, 5, tzinfo=UTC), days=1, given={"issue": Path(sys.argv[1])})
+from wiz_dagster.sandbox.services import serve_wiz
+serve_wiz(0, [f"issue={sys.argv[1]}"])
 print("stopped")
 """
 
@@ -28,7 +26,8 @@ def test_the_foreground_server_serves_given_nodes_until_sigterm(tmp_path: Path) 
     command = [sys.executable, "-c", _PROGRAM, str(nodes)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        url = process.stdout.readline().strip()
+        exported = dict(process.stdout.readline().removeprefix("export ").strip().split("=", 1) for _ in range(5))
+        url = exported["WIZ_API_URL"].removesuffix("/graphql")
         caller = Caller(WizEmulator(Tenant(now=NOW), port=int(url.rpartition(":")[2])))
         found = caller.data("{ issuesV2 { nodes { id } } }")
         process.send_signal(signal.SIGTERM)
