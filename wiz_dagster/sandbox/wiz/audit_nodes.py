@@ -20,7 +20,7 @@ STATUSES = ("SUCCESS", "FAILED", "ACCESS_DENIED", "INVALID", "PARTIALLY_DONE")
 _STATUS_WEIGHTS = (900, 60, 25, 10, 5)
 _ACTIONS = (
     ("Login", "AUTHENTICATION"),
-    (" user Login", "AUTHENTICATION"),
+    (" sso Login", "AUTHENTICATION"),
     ("Query", "QUERY"),
     ("CreateReport", "MUTATION"),
     ("Download Report", "MUTATION"),

@@ -16,13 +16,13 @@ _ENTITIES = (
     ("SERVICE_ACCOUNT", "serviceAccount", "deployer"),
     ("CONTAINER", "Container", "api"),
     ("DB_SERVER", "rds", "orders"),
-    ("ACCESS_ROLE", "ClusterRole", "system:aggregate-to-edit"),
+    ("ACCESS_ROLE", "Role", "system:orders-reader"),
 )
 _TAGS: tuple[Any, ...] = (
     {},
     None,
     {"team": "payments", "env/stage": "prod", "aws:autoscaling:groupName": "workers"},
-    {"kubernetes.io/bootstrapping": "rbac-defaults", "app.kubernetes.io/name": "größe", "größe": "ja", "empty": ""},
+    {"kubernetes.io/managed-by": "helm:3", "app.kubernetes.io/name": "größe", "größe": "ja", "empty": ""},
 )
 _NOTES = (
     "Being looked at.",
