@@ -23,6 +23,8 @@ from wiz_dagster_tests.pipeline import NOW, YESTERDAY, Pipeline, documents_of, p
 
 UNWRITABLE = "/sys/wiz-landing"
 """Nobody may make a folder there, root included."""
+IMPOSSIBLE = "/proc/wiz-landing"
+"""No folder can exist there, whoever asks."""
 WITHOUT_WIZ = ("WIZ_LANDING_URL", "WIZ_START_DATE", "WIZ_NAMESPACE", "WIZ_DESTINATION")
 FILES = {"WIZ_DESTINATION": "files"}
 
@@ -152,11 +154,17 @@ def test_options_of_one_run_replace_the_documents_in_elasticsearch(
 # The landing zone
 
 
-def test_a_landing_zone_that_refuses_writes_ends_the_run_in_one_sentence(tenant: Tenant, tmp_path: Path) -> None:
-    with pipeline_over(tenant, tmp_path, {**FILES, "WIZ_LANDING_URL": UNWRITABLE}) as (pipeline, wiz):
+@pytest.mark.parametrize(
+    ("url", "advice"),
+    [(UNWRITABLE, "access is refused; give this user"), (IMPOSSIBLE, "no folder can be made there; choose another")],
+)
+def test_a_landing_zone_that_refuses_writes_ends_the_run_in_one_sentence(
+    tenant: Tenant, tmp_path: Path, url: str, advice: str
+) -> None:
+    with pipeline_over(tenant, tmp_path, {**FILES, "WIZ_LANDING_URL": url}) as (pipeline, wiz):
         run = pipeline.run("issue")
         assert not run.success
-        assert f"in {UNWRITABLE} (WIZ_LANDING_URL): access is refused; give this user" in run.errors
+        assert f"in {url} (WIZ_LANDING_URL): {advice}" in run.errors
         assert not wiz.requests
 
 

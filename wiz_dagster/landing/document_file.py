@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fsspec
 
+from wiz_dagster.landing.local_store import make_private, sync_folder
 from wiz_dagster.landing.storage_errors import explained
 
 BUFFER_BYTES = 1 << 20
@@ -25,6 +26,7 @@ class DocumentFile:
         self._filesystem, root = fsspec.url_to_fs(root_url)
         self._target = f"{root}/{self.path}"
         self._local = "file" in self._filesystem.protocol
+        self._temporary_prefix = f".{day}.ndjson.tmp-"
 
     @property
     def url(self) -> str:
@@ -40,7 +42,7 @@ class DocumentFile:
     def write(self, documents: Iterable[bytes]) -> int:
         """Replaces the file by these documents, a line each, or leaves it as it was; returns its size."""
         with explained(self._root_url, self.path, "write"):
-            descriptor, name = tempfile.mkstemp(dir=self._local_folder(), prefix=".", suffix=".tmp")
+            descriptor, name = tempfile.mkstemp(dir=self._local_folder(), prefix=self._temporary_prefix)
         temporary = Path(name)
         try:
             with os.fdopen(descriptor, "wb", buffering=BUFFER_BYTES) as file:
@@ -54,6 +56,7 @@ class DocumentFile:
             with explained(self._root_url, self.path, "write"):
                 if self._local:
                     temporary.replace(self._target)
+                    sync_folder(Path(self._target).parent)
                 else:
                     self._filesystem.put_file(name, self._target)
         finally:
@@ -62,9 +65,7 @@ class DocumentFile:
 
     def lines(self) -> Iterator[bytes]:
         """The documents, in the order written; FileNotFoundError when the partition was never written."""
-        with explained(self._root_url, self.path, "read"):
-            file = self._filesystem.open(self._target, "rb")
-        with file:
+        with explained(self._root_url, self.path, "read"), self._filesystem.open(self._target, "rb") as file:
             yield from file
 
     def _local_folder(self) -> Path | None:
@@ -72,6 +73,8 @@ class DocumentFile:
         if not self._local:
             return None
         folder = Path(self._target).parent
-        for part in (*reversed(folder.parents), folder):
-            part.mkdir(mode=0o700, exist_ok=True)
+        make_private(folder)
+        # Writers of one partition take turns: what lies here was left by one that was killed.
+        for left in folder.glob(f"{self._temporary_prefix}*"):
+            left.unlink(missing_ok=True)
         return folder

@@ -34,7 +34,7 @@ class LocalStore:
         """Write the file whole, in one atomic step that outlives a power cut; replaces."""
         with explained(self.url, path, "write"):
             target = self._root / path
-            _make_private(target.parent)
+            make_private(target.parent)
             temporary = target.with_name(f".{target.name}.{new_stamp()}-{secrets.token_hex(4)}.tmp")
             try:
                 _write_synced(temporary, data)
@@ -42,7 +42,7 @@ class LocalStore:
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
 
     def replace_if(self, path: str, data: bytes, expected: bytes | None) -> bool:
         """Write the file only if it still holds `expected` (None: only if absent), locking its folder."""
@@ -78,7 +78,7 @@ class LocalStore:
     def _locked(self, path: str) -> Iterator[None]:
         lock = (self._root / path).with_name(".lock")
         with explained(self.url, path, "lock"):
-            _make_private(lock.parent)
+            make_private(lock.parent)
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             with explained(self.url, path, "lock"):
@@ -88,7 +88,7 @@ class LocalStore:
             os.close(descriptor)
 
 
-def _make_private(folder: Path) -> None:
+def make_private(folder: Path) -> None:
     """Make the folder and its missing parents, each 0700 (Path.mkdir would give the parents the default mode)."""
     missing = []
     while not folder.is_dir():
@@ -96,7 +96,7 @@ def _make_private(folder: Path) -> None:
         folder = folder.parent
     for part in reversed(missing):
         part.mkdir(mode=0o700, exist_ok=True)
-        _sync_folder(part.parent)
+        sync_folder(part.parent)
 
 
 def _write_synced(path: Path, data: bytes) -> None:
@@ -107,7 +107,8 @@ def _write_synced(path: Path, data: bytes) -> None:
         os.fsync(descriptor)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in the folder outlive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -100,7 +100,9 @@ class RemoteStore:
                 response = getattr(error.__cause__, "response", None) or {}
                 if response.get("Error", {}).get("Code") in _LOST:
                     return False
-                if isinstance(error, FileNotFoundError) and "IfMatch" not in condition:
+                if isinstance(error, FileNotFoundError):
+                    if "IfMatch" in condition:
+                        return False
                     raise PermanentError(
                         f"The landing zone {self._url} (WIZ_LANDING_URL) doesn't exist: create the bucket or container."
                     ) from error

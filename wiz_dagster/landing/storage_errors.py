@@ -1,7 +1,8 @@
 """What the operating system or an object store answers, as a sentence about `WIZ_LANDING_URL`.
 
-Absent files stay `FileNotFoundError`: whether that is a failure is for the caller to say. The error classes of botocore
-are looked at only when it is loaded, since it comes with the optional S3 support.
+A file that is absent when it is read, listed or deleted stays `FileNotFoundError`: whether that is a failure is for the
+caller to say. The error classes of botocore are looked at only when it is loaded, since it comes with the optional S3
+support.
 """
 
 import errno
@@ -14,6 +15,7 @@ from wiz_dagster.errors import PermanentError, TransientError, WizDagsterError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_MAKING = {"write", "lock"}
 _NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "TokenRetrievalError"}
 
 
@@ -24,11 +26,19 @@ def shown_url(url: str) -> str:
 
 @contextmanager
 def explained(url: str, path: str, doing: str) -> Iterator[None]:
-    """Turn a failed `doing` ("write", "read") of `path` into a PermanentError or TransientError with what to do."""
+    """Turn a failed `doing` ("write", "read") of `path` into a PermanentError or TransientError with what to do.
+
+    Also "lock", "list", "delete". FileNotFoundError passes as it came where nothing was to be made.
+    """
     try:
         yield
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError as error:
+        if doing not in _MAKING:
+            raise
+        raise PermanentError(
+            f"The landing zone can't {doing} {path} in {shown_url(url)} (WIZ_LANDING_URL): no folder can be made "
+            "there; choose another place."
+        ) from error
     except OSError as error:
         raise _storage_error(error, shown_url(url), path, doing) from error
     except _botocore_errors() as error:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wiz_dagster.landing.local_store import LocalStore
+from wiz_dagster.landing.storage_errors import explained
 from wiz_dagster.landing.zone import LandingZone, day_folder
 
 
@@ -21,7 +22,8 @@ def write_lock(zone: LandingZone, dataset: str, day: str, namespace: str) -> Ite
         yield
         return
     path = Path(zone.store.url) / day_folder(dataset, day) / f".write.{namespace}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with explained(zone.store.url, str(path.relative_to(zone.store.url)), "lock"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

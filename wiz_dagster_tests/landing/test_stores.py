@@ -201,6 +201,29 @@ def test_a_file_where_the_zone_should_be_is_a_clear_error(tmp_path: Path) -> Non
         zone_at(tmp_path / "zone").check_writable()
 
 
+@pytest.mark.parametrize("attempt", ["put", "replace_if"])
+def test_a_place_where_no_folder_can_be_made_is_a_clear_error(attempt: str) -> None:
+    store = open_store("/proc/nowhere/landing")
+    with pytest.raises(PermanentError, match=r"/proc/nowhere/landing \(WIZ_LANDING_URL\).*choose another place"):
+        store.put("a/b", b"1") if attempt == "put" else store.replace_if("a/b", b"1", None)
+
+
+def test_an_object_that_vanishes_before_a_conditional_write_is_a_lost_race(
+    bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(f"{bucket}/vanishing")
+    store.put("m", b"1")
+    read_whole = RemoteStore.read
+
+    def overtaken(self: RemoteStore, path: str) -> bytes:
+        found = read_whole(self, path)
+        self.delete(path)
+        return found
+
+    monkeypatch.setattr(RemoteStore, "read", overtaken)
+    assert not store.replace_if("m", b"2", b"1")
+
+
 def test_messages_show_no_password_of_the_url() -> None:
     with pytest.raises(SettingsError) as caught:
         open_store("nonsense://user:secret@host/x")
