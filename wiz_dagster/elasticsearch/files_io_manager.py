@@ -88,10 +88,14 @@ class FileFrames:
 def write_file(
     partition: EcsPartition, zone: LandingZone, file: DocumentFile, namespace: str, run_id: str
 ) -> WriteReport:
-    """Writes the partition's file unless it is up to date. Raises PermanentError when the disk or store refuses."""
+    """Writes the partition's file unless it is up to date; two writers take turns.
+
+    Raises PermanentError when the disk or store refuses, TransientError when another run landed the day meanwhile.
+    """
     started = time.monotonic()
     place = (zone, partition.dataset.name, partition.day, f"files.{namespace}")
     with write_lock(*place):
+        partition.check_current(zone)
         receipt = read_receipt(*place) if file.exists() else None
         mark = partition.fingerprint
         report = partition.report = WriteReport()

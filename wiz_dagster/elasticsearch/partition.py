@@ -15,7 +15,9 @@ from wiz_dagster.ecs.fingerprint import fingerprint
 from wiz_dagster.ecs.frames import make_frame
 from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster.elasticsearch.stamping import stamping_fingerprint
+from wiz_dagster.errors import TransientError
 from wiz_dagster.landing.landed_day import LandedDay
+from wiz_dagster.landing.zone import LandingZone
 
 SAMPLE_ROWS = 5
 SAMPLE_FIELDS = ("@timestamp", "event.id", "event.action", "event.outcome", "event.severity")
@@ -77,6 +79,14 @@ class EcsPartition:
     def fingerprint(self) -> str:
         """Changes when the same nodes would make other documents."""
         return f"{fingerprint(self.dataset, self.options)}-{stamping_fingerprint()}"
+
+    def check_current(self, zone: LandingZone) -> None:
+        """Raises TransientError when the day was landed again since it was read: what it was mustn't be written now."""
+        if zone.generation(self.dataset.name, self.day) != self.landed.generation:
+            raise TransientError(
+                f"Another run landed {self.dataset.name} of {self.day} while this one was writing it: run the "
+                "partition again."
+            )
 
     def frames(self, after_generation: int = 0) -> Iterator[FrameBatch]:
         """Frames of the newest version of each node; only of nodes that came after the given generation."""

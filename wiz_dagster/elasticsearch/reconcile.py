@@ -32,7 +32,7 @@ from wiz_dagster.elasticsearch.partition import EcsPartition, FrameBatch, WriteR
 from wiz_dagster.elasticsearch.rejections import Rejections
 from wiz_dagster.elasticsearch.stamping import Stamper
 from wiz_dagster.elasticsearch.templates import ensure
-from wiz_dagster.errors import PermanentError, TransientError
+from wiz_dagster.errors import PermanentError
 from wiz_dagster.landing.dead_letters import read_dead_letters, write_dead_letters
 from wiz_dagster.landing.receipts import Receipt, read_receipt, write_receipt
 from wiz_dagster.landing.write_lock import write_lock
@@ -85,7 +85,7 @@ class _Reconciliation:
         self._rejections = Rejections()
 
     def run(self) -> WriteReport:
-        self._check_generation()
+        self._partition.check_current(self._zone)
         dataset = self._partition.dataset
         installed = self._to.backoff.patiently(lambda: ensure(self._to.client, dataset, self._to.retention))
         self._report.warnings += installed.warnings
@@ -94,7 +94,7 @@ class _Reconciliation:
         entries = self._create_missing(listing, receipt)
         if self._report.created:
             listing = self._list()
-        self._check_generation()
+        self._partition.check_current(self._zone)
         if self._delete_superfluous(listing, entries):
             listing = self._list()
         self._remember(receipt, entries)
@@ -106,13 +106,6 @@ class _Reconciliation:
         if warning and warning not in self._report.warnings:
             self._report.warnings.append(warning)
         return patiently(lambda: list_partition(client, self._stream, self._partition.day))
-
-    def _check_generation(self) -> None:
-        name, day = self._partition.dataset.name, self._partition.day
-        if self._zone.generation(name, day) != self._partition.landed.generation:
-            raise TransientError(
-                f"Another run landed {name} of {day} while this one was writing it: run the partition again."
-            )
 
     def _trusted_receipt(self, listing: Listing) -> Receipt | None:
         """The last receipt, if documents would be made the same way today and Elasticsearch holds exactly those."""

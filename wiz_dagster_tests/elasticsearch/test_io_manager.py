@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 from elasticsearch import Elasticsearch
 
-from wiz_dagster.elasticsearch.files_io_manager import FilesIOManager
+from wiz_dagster.elasticsearch.files_io_manager import FilesIOManager, write_file
 from wiz_dagster.elasticsearch.io_manager import ElasticsearchIOManager
 from wiz_dagster.elasticsearch.partition import EcsPartition
+from wiz_dagster.errors import TransientError
+from wiz_dagster.landing.document_file import DocumentFile
 from wiz_dagster.settings import ElasticsearchSettings
 from wiz_dagster_tests.elasticsearch.partition_helpers import DAY, issue, issues, land, partition_of, stored, zone_at
 
@@ -130,3 +132,27 @@ def test_a_file_that_is_up_to_date_stays_and_one_that_is_not_is_replaced(landing
     assert dict(zip(frame["event.id"], frame["wiz.issue.status.value"], strict=True))["issue-1"] == "RESOLVED"
     file.unlink()
     assert _metadata(_materialize(landing, FilesIOManager()))["files/created"] == 4
+
+
+def test_what_a_killed_write_left_beside_the_file_goes_with_the_next_one(landing: Path, namespace: str) -> None:
+    land(zone_at(landing), issues(2))
+    folder = landing / "documents" / namespace / "issue"
+    folder.mkdir(parents=True)
+    others = folder / f".{NEXT_DAY}.ndjson.tmp-1"
+    for path in (folder / f".{DAY}.ndjson.tmp-1", others):
+        path.write_bytes(b"half a docu")
+    _materialize(landing, FilesIOManager())
+    assert sorted(path.name for path in folder.iterdir()) == [others.name, f"{DAY}.ndjson"]
+
+
+def test_a_day_landed_again_meanwhile_is_not_overwritten_by_what_it_was(landing: Path, namespace: str) -> None:
+    zone = zone_at(landing)
+    land(zone, issues(3))
+    file = DocumentFile(str(landing), namespace, "issue", DAY)
+    earlier = partition_of(zone)
+    land(zone, [issue(1, 1, status="RESOLVED")])
+    write_file(partition_of(zone), zone, file, namespace, "run-2")
+    written = list(file.lines())
+    with pytest.raises(TransientError, match="Another run landed"):
+        write_file(earlier, zone, file, namespace, "run-1")
+    assert list(file.lines()) == written
