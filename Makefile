@@ -1,4 +1,4 @@
-# What a developer or a newcomer runs; everything lives in .venv and .sandbox of this folder.
+# What a developer or a newcomer runs; all but the Elasticsearch server lives in .venv and .sandbox of this folder.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c

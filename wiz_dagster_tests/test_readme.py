@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,3 +61,15 @@ def test_the_table_of_commands_names_every_command() -> None:
     commands = README.partition("## Command line")[2]
     missing = [name for name in wiz_dagster.commands if name not in commands]
     assert not missing
+
+
+@pytest.mark.parametrize(
+    "command", sorted(set(re.findall(r"^    \.venv/bin/(.+)$|`\.venv/bin/(.+?)`", README, re.MULTILINE)))
+)
+def test_a_command_that_the_readme_shows_has_the_options_that_it_is_given(command: tuple[str, str]) -> None:
+    program, *arguments = shlex.split("".join(command).replace("\n", " "))
+    done = subprocess.run(
+        [Path(sys.executable).with_name(program), *arguments, "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Usage:" in done.stdout
