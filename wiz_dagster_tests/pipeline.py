@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -129,3 +130,9 @@ def documents_of(client: Elasticsearch, dataset: str, namespace: str, day: str =
     client.indices.refresh(index=stream)
     query = {"term": {"labels.dagster_partition": day}}
     return list(helpers.scan(client, index=stream, query={"query": query}, size=1000))
+
+
+def file_documents(home: Path, dataset: str = "audit") -> list[dict[str, Any]]:
+    """Every document in the file of yesterday's partition, where documents go to files."""
+    file = home / "landing" / "documents" / "default" / dataset / f"{YESTERDAY}.ndjson"
+    return [json.loads(line) for line in file.read_bytes().rstrip(b"\n").split(b"\n")]

@@ -21,7 +21,7 @@ from wiz_dagster.errors import SettingsError
 from wiz_dagster.recovery import POOL
 from wiz_dagster.sandbox.wiz.server import WizEmulator
 from wiz_dagster.sandbox.wiz.truth import nodes_of_day
-from wiz_dagster_tests.pipeline import YESTERDAY, Pipeline, small_tenant, wiz_environment
+from wiz_dagster_tests.pipeline import YESTERDAY, Pipeline, file_documents, small_tenant, wiz_environment
 
 DATASETS = ("audit", "issue")
 KEYS = {dg.AssetKey(path) for name in DATASETS for path in (["wiz", "raw", name], ["wiz", name])}
@@ -164,21 +164,16 @@ def environment(wiz: WizEmulator, tmp_path: Path) -> dict[str, str]:
     return {**wiz_environment(wiz, tmp_path), "WIZ_DESTINATION": "files"}
 
 
-def documents(home: Path) -> list[dict[str, Any]]:
-    lines = (home / "landing" / "documents" / "default" / "audit" / f"{YESTERDAY}.ndjson").read_bytes().split(b"\n")
-    return [json.loads(line) for line in lines if line]
-
-
 def test_a_run_may_have_tags_and_preserved_originals_of_its_own(environment: dict[str, str], tmp_path: Path) -> None:
     made = Pipeline(environment)
     config = {"tags": ["trial"], "preserve_original_event": True, "preserve_duplicate_custom_fields": True}
     assert made.run("audit", config={"wiz__audit": {"config": config}}).success
-    for one in documents(tmp_path):
+    for one in file_documents(tmp_path):
         assert one["tags"][0] == "trial"
         assert "forwarded" not in one["tags"]
         assert json.loads(one["event"]["original"])["id"] == one["event"]["id"] == one["wiz"]["audit"]["id"]
     assert made.run("audit").success
-    for one in documents(tmp_path):
+    for one in file_documents(tmp_path):
         assert one["tags"] == ["forwarded", "wiz-audit"]
         assert "original" not in one["event"]
 
@@ -188,7 +183,7 @@ def test_a_run_may_have_filters_of_its_own(environment: dict[str, str], tmp_path
     assert Pipeline(environment).run("audit", config=config).success
     failed = {node["id"] for node in nodes_of_day(wiz.tenant, "audit", YESTERDAY) if node["status"] == "FAILED"}
     assert failed
-    assert {one["event"]["id"] for one in documents(tmp_path)} == failed
+    assert {one["event"]["id"] for one in file_documents(tmp_path)} == failed
 
 
 def test_filters_of_the_settings_hold_unless_a_run_lifts_them(
@@ -197,9 +192,9 @@ def test_filters_of_the_settings_hold_unless_a_run_lifts_them(
     made = Pipeline(environment | with_config(tmp_path, "datasets: {audit: {filters: {status: [FAILED]}}}"))
     everything = {node["id"] for node in nodes_of_day(wiz.tenant, "audit", YESTERDAY)}
     assert made.run("audit").success
-    assert {one["event"]["id"] for one in documents(tmp_path)} < everything
+    assert {one["event"]["id"] for one in file_documents(tmp_path)} < everything
     assert made.run("audit", config={"wiz__raw__audit": {"config": {"filters": {}}}}).success
-    assert {one["event"]["id"] for one in documents(tmp_path)} == everything
+    assert {one["event"]["id"] for one in file_documents(tmp_path)} == everything
 
 
 def test_a_filter_that_wiz_lacks_is_refused_before_wiz_is_asked(environment: dict[str, str], wiz: WizEmulator) -> None:

@@ -19,7 +19,15 @@ from wiz_dagster.landing.zone import LandingZone
 from wiz_dagster.sandbox.wiz.tenant import Tenant
 from wiz_dagster.sandbox.wiz.truth import nodes_of_day
 from wiz_dagster.settings import ElasticsearchSettings
-from wiz_dagster_tests.pipeline import NOW, YESTERDAY, Pipeline, documents_of, pipeline_over, small_tenant
+from wiz_dagster_tests.pipeline import (
+    NOW,
+    YESTERDAY,
+    Pipeline,
+    documents_of,
+    file_documents,
+    pipeline_over,
+    small_tenant,
+)
 
 UNWRITABLE = "/sys/wiz-landing"
 """Nobody may make a folder there, root included."""
@@ -57,9 +65,7 @@ def files_below(folder: Path) -> list[Path]:
 
 def written(home: Path) -> dict[str, dict[str, Any]]:
     """The issues in the file, by id."""
-    file = home / "landing" / "documents" / "default" / "issue" / f"{YESTERDAY}.ndjson"
-    documents = [json.loads(line) for line in file.read_bytes().splitlines()]
-    return {document["event"]["id"]: document for document in documents}
+    return {document["event"]["id"]: document for document in file_documents(home, "issue")}
 
 
 # Elasticsearch

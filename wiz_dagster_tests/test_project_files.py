@@ -5,7 +5,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 import yaml
 from dagster import DagsterInstance
@@ -69,9 +68,3 @@ def dg_name(requirement: str) -> str:
 def test_the_makefile_offers_what_the_readme_promises() -> None:
     targets = {line.split(":")[0] for line in (ROOT / "Makefile").read_text().splitlines() if ": " in line}
     assert {"install", "demo", "dev", "test", "lint", "bench", "clean"} <= targets
-
-
-def test_definitions_load_with_an_empty_environment() -> None:
-    from wiz_dagster.definitions import build_definitions
-
-    dg.Definitions.validate_loadable(build_definitions({}))

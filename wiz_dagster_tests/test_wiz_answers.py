@@ -28,7 +28,16 @@ from wiz_dagster.sandbox.wiz.truth import nodes_of_day
 from wiz_dagster.settings import ElasticsearchSettings
 from wiz_dagster.wiz import retries, transport
 from wiz_dagster.wiz.rate_limit import SharedBudget
-from wiz_dagster_tests.pipeline import NOW, YESTERDAY, Pipeline, Run, documents_of, small_tenant, wiz_environment
+from wiz_dagster_tests.pipeline import (
+    NOW,
+    YESTERDAY,
+    Pipeline,
+    Run,
+    documents_of,
+    file_documents,
+    small_tenant,
+    wiz_environment,
+)
 from wiz_dagster_tests.wiz_answer_cases import (
     FOR_EVER,
     HEALING,
@@ -123,11 +132,6 @@ class Asked:
         return tuple(one.variables["first"] for one in self.wiz.requests[self.start :] if "first" in one.variables)
 
 
-def documents(home: Path) -> list[dict[str, Any]]:
-    path = home / "landing" / "documents" / "default" / "audit" / f"{YESTERDAY}.ndjson"
-    return [json.loads(line) for line in path.read_text().rstrip("\n").split("\n")]
-
-
 def ids(some: list[dict[str, Any]]) -> list[str]:
     return sorted(one["event"]["id"] for one in some)
 
@@ -157,7 +161,7 @@ def test_what_passes_changes_nothing_in_the_documents(
     asked = Asked(wiz)
     run = pipeline(wiz, tmp_path).run("audit")
     assert run.success, run.errors
-    assert ids(documents(tmp_path)) == AUDIT_IDS
+    assert ids(file_documents(tmp_path)) == AUDIT_IDS
     assert asked.counts == {**HEALTHY, **case.asked}
     assert run.raw["wiz/requests"] == sum(number for name, number in asked.counts.items() if "token" not in name)
     assert case.sizes in ((), asked.sizes)
@@ -179,7 +183,7 @@ def test_a_page_that_takes_too_long_is_asked_for_in_half(
     run = pipeline(wiz, tmp_path).run("audit")
     assert run.success, run.errors
     assert asked.sizes == (40, 20, 20, 20)
-    assert ids(documents(tmp_path)) == AUDIT_IDS
+    assert ids(file_documents(tmp_path)) == AUDIT_IDS
 
 
 @pytest.mark.parametrize("case", PERMANENT, ids=lambda case: case.name)
@@ -238,7 +242,7 @@ def test_a_lasting_fault_in_the_middle_leaves_the_earlier_day_as_it_was(
     assert contents(tmp_path / "landing") == before
     wiz.faults.clear()
     assert pipeline(wiz, tmp_path, WIZ_PAGE_SIZE=size).run("audit").success
-    assert ids(documents(tmp_path)) == AUDIT_IDS
+    assert ids(file_documents(tmp_path)) == AUDIT_IDS
 
 
 def test_a_fault_that_outlasts_the_client_is_healed_by_the_retry_policy(wiz: WizEmulator, tmp_path: Path) -> None:
@@ -247,7 +251,7 @@ def test_a_fault_that_outlasts_the_client_is_healed_by_the_retry_policy(wiz: Wiz
     run = pipeline(wiz, tmp_path, TWICE).run("audit")
     assert run.success
     assert asked.counts == {"token 200": 2, "auditLogEntries 502 status": 8, "auditLogEntries 200": 2}
-    assert ids(documents(tmp_path)) == AUDIT_IDS
+    assert ids(file_documents(tmp_path)) == AUDIT_IDS
 
 
 def test_a_missing_scope_of_issues_is_named_too(wiz: WizEmulator, tmp_path: Path) -> None:
@@ -278,7 +282,7 @@ def test_null_nodes_are_dropped_and_counted(wiz: WizEmulator, tmp_path: Path) ->
     wiz.faults.add(page("null_nodes", count=3), page("null_nodes", count=2, skip=1))
     run = pipeline(wiz, tmp_path).run("audit")
     assert run.success
-    assert ids(documents(tmp_path)) == AUDIT_IDS
+    assert ids(file_documents(tmp_path)) == AUDIT_IDS
     assert run.raw["wiz/null_nodes"] == 5
     assert run.checks["wiz_count"].metadata["null_nodes"].value == 5
 
@@ -295,7 +299,7 @@ def test_wizs_own_count_is_no_proof_and_fails_no_run(
     run = pipeline(wiz, tmp_path).run("audit")
     check = run.checks["wiz_count"]
     assert run.success
-    assert ids(documents(tmp_path)) == AUDIT_IDS
+    assert ids(file_documents(tmp_path)) == AUDIT_IDS
     assert (check.passed, check.severity) == (passes, dg.AssetCheckSeverity.WARN)
     assert warned in (check.description or "")
     assert check.metadata["wiz_count"].value == total
@@ -315,7 +319,7 @@ def test_a_key_that_is_absent_stays_apart_from_one_that_is_null(tmp_path: Path) 
     landed = {node["id"]: node for batch in day.batches() for node in map(json.loads, batch.lines)}
     assert "sourceIP" not in landed["absent"]
     assert landed["null"]["sourceIP"] is None
-    assert [one["event"]["id"] for one in documents(tmp_path)] == ["absent", "null"]
+    assert [one["event"]["id"] for one in file_documents(tmp_path)] == ["absent", "null"]
 
 
 def test_tokens_that_live_for_seconds_are_renewed_before_they_end(wiz: WizEmulator, tmp_path: Path) -> None:
@@ -337,7 +341,7 @@ def test_a_tenants_own_rate_limit_only_slows_the_run(
     run = pipeline(wiz, tmp_path, WIZ_PAGE_SIZE="10", WIZ_REQUESTS_PER_SECOND="100").run("audit")
     assert run.success, run.errors
     assert asked.counts["auditLogEntries 200 rate_limit"] > 0
-    assert ids(documents(tmp_path)) == AUDIT_IDS
+    assert ids(file_documents(tmp_path)) == AUDIT_IDS
 
 
 @pytest.mark.parametrize("dataset", ["audit", "issue"])
