@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from wiz_dagster.datasets.base import Dataset, Node, Walk
-from wiz_dagster.ecs.columns import Columns, Values, pluck
+from wiz_dagster.ecs.columns import Columns, Values, copy_to, pluck
 from wiz_dagster.ecs.geoip import place
 from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster.ecs.user_agent import NOTHING, PATHS, parse_user_agent
@@ -60,10 +60,10 @@ def transform(nodes: Sequence[Node], options: EcsOptions) -> Columns:
     columns = Columns("wiz.audit", nodes, KEYS)
     copies = options.preserve_duplicate_custom_fields
     columns.constant("event", "event.kind")
-    moments = columns.date(pluck(nodes, "timestamp"), "timestamp", *_copy(copies, "wiz.audit.timestamp"))
+    moments = columns.date(pluck(nodes, "timestamp"), "timestamp", *copy_to(copies, "wiz.audit.timestamp"))
     columns.main_date([("timestamp", moments)], str(timestamp(options.fetched_at.isoformat())))
-    columns.keyword(pluck(nodes, "id"), "id", "event.id", *_copy(copies, "wiz.audit.id"))
-    columns.keyword(pluck(nodes, "requestId"), "requestId", "http.request.id", *_copy(copies, "wiz.audit.request_id"))
+    columns.keyword(pluck(nodes, "id"), "id", "event.id", *copy_to(copies, "wiz.audit.id"))
+    columns.keyword(pluck(nodes, "requestId"), "requestId", "http.request.id", *copy_to(copies, "wiz.audit.request_id"))
     _actions(columns, nodes)
     _outcomes(columns, nodes)
     _origins(columns, nodes, options)
@@ -72,11 +72,6 @@ def transform(nodes: Sequence[Node], options: EcsOptions) -> Columns:
     people = zip(*users, *(parameters[key] for key in ("userEmail", "userID", "userpoolID")), strict=True)
     columns.put([distinct_texts(row) for row in people], "related.user")
     return columns
-
-
-def _copy(wanted: bool, path: str) -> tuple[str, ...]:
-    """The path of a field that repeats an ECS field, when such are wanted."""
-    return (path,) if wanted else ()
 
 
 def _actions(columns: Columns, nodes: Sequence[Node]) -> None:
@@ -114,13 +109,13 @@ def _outcome(status: Any) -> str | None:
 
 def _origins(columns: Columns, nodes: Sequence[Node], options: EcsOptions) -> None:
     copies = options.preserve_duplicate_custom_fields
-    addresses = columns.ip(pluck(nodes, "sourceIP"), "sourceIP", "source.ip", *_copy(copies, "wiz.audit.source_ip"))
+    addresses = columns.ip(pluck(nodes, "sourceIP"), "sourceIP", "source.ip", *copy_to(copies, "wiz.audit.source_ip"))
     columns.put([None if item is None else [item] for item in addresses], "related.ip")
     database = options.geoip_database
     if database is not None:
         columns.put([None if item is None else place(database, item) for item in addresses], "source.geo")
     columns.keyword(pluck(nodes, "sourceIPCountryCode"), "sourceIPCountryCode", "wiz.audit.source_ip_country_code")
-    agents = columns.keyword(pluck(nodes, "userAgent"), "userAgent", *_copy(copies, "wiz.audit.user_agent"))
+    agents = columns.keyword(pluck(nodes, "userAgent"), "userAgent", *copy_to(copies, "wiz.audit.user_agent"))
     parsed = [parse_user_agent(item) if type(item) is str and item else NOTHING for item in agents]
     for path, values in zip(PATHS, _turned(parsed, len(PATHS)), strict=True):
         columns.put(values, path)
@@ -141,8 +136,8 @@ def _actors(columns: Columns, nodes: Sequence[Node], copies: bool) -> tuple[Valu
     columns.keyword(pluck(accounts, "id"), "serviceAccount.id", "wiz.audit.service_account.id")
     columns.keyword(pluck(accounts, "name"), "serviceAccount.name", "wiz.audit.service_account.name")
     return (
-        columns.keyword(pluck(users, "id"), "user.id", "user.id", *_copy(copies, "wiz.audit.user.id")),
-        columns.keyword(pluck(users, "name"), "user.name", "user.name", *_copy(copies, "wiz.audit.user.name")),
+        columns.keyword(pluck(users, "id"), "user.id", "user.id", *copy_to(copies, "wiz.audit.user.id")),
+        columns.keyword(pluck(users, "name"), "user.name", "user.name", *copy_to(copies, "wiz.audit.user.name")),
         columns.keyword(pluck(users, "email"), "user.email", "user.email"),
     )
 

@@ -24,7 +24,7 @@ from wiz_dagster.datasets.issue_lists import (
     rules,
     ticket,
 )
-from wiz_dagster.ecs.columns import Columns, Values, pluck
+from wiz_dagster.ecs.columns import Columns, Values, copy_to, pluck
 from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster.ecs.values import URL_PARTS, as_text, is_empty, timestamp, url_parts
 
@@ -111,7 +111,7 @@ def transform(nodes: Sequence[Node], options: EcsOptions) -> Columns:
     columns.constant("event", "event.kind")
     columns.constant(["configuration"], "event.category")
     columns.constant(["info"], "event.type")
-    ids = columns.keyword(pluck(nodes, "id"), "id", "event.id", *_copy(copies, "wiz.issue.id"))
+    ids = columns.keyword(pluck(nodes, "id"), "id", "event.id", *copy_to(copies, "wiz.issue.id"))
     columns.put([_url(item) for item in ids], "event.url")
     _times(columns, nodes, options)
     keywords = {key: columns.keyword(pluck(nodes, key), key, path) for key, path in KEYWORDS.items()}
@@ -125,11 +125,6 @@ def transform(nodes: Sequence[Node], options: EcsOptions) -> Columns:
     _lists(columns, nodes)
     _resolvers(columns, nodes)
     return columns
-
-
-def _copy(wanted: bool, path: str) -> tuple[str, ...]:
-    """The path of a field that repeats an ECS field, when such are wanted."""
-    return (path,) if wanted else ()
 
 
 def _newest(nodes: Sequence[Node], key: str) -> Values:
@@ -160,10 +155,10 @@ def _url(issue_id: Any) -> str | None:
 def _times(columns: Columns, nodes: Sequence[Node], options: EcsOptions) -> None:
     copies = options.preserve_duplicate_custom_fields
     changed = columns.date(
-        pluck(nodes, "statusChangedAt"), "statusChangedAt", *_copy(copies, "wiz.issue.status.changed_at")
+        pluck(nodes, "statusChangedAt"), "statusChangedAt", *copy_to(copies, "wiz.issue.status.changed_at")
     )
     created = columns.date(
-        pluck(nodes, "createdAt"), "createdAt", "event.created", *_copy(copies, "wiz.issue.created_at")
+        pluck(nodes, "createdAt"), "createdAt", "event.created", *copy_to(copies, "wiz.issue.created_at")
     )
     dates = {key: columns.date(pluck(nodes, key), key, f"wiz.issue.{target}") for key, target in DATES.items()}
     candidates = [("statusChangedAt", changed), ("createdAt", created), ("updatedAt", dates["updatedAt"])]
@@ -179,10 +174,10 @@ def _entities(columns: Columns, nodes: Sequence[Node], copies: bool) -> None:
         pluck(entities, "cloudPlatform"),
         "entitySnapshot.cloudPlatform",
         "cloud.provider",
-        *_copy(copies, f"{prefix}.cloud.platform"),
+        *copy_to(copies, f"{prefix}.cloud.platform"),
     )
     columns.keyword(
-        pluck(entities, "region"), "entitySnapshot.region", "cloud.region", *_copy(copies, f"{prefix}.region")
+        pluck(entities, "region"), "entitySnapshot.region", "cloud.region", *copy_to(copies, f"{prefix}.region")
     )
     columns.date(pluck(entities, "createdAt"), "entitySnapshot.createdAt", f"{prefix}.created_at")
     columns.put(_no_null_text(pluck(entities, "tags")), f"{prefix}.tags")

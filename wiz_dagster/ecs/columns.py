@@ -28,6 +28,11 @@ def pluck(objects: Sequence[Node], key: str) -> Values:
     return [item.get(key) for item in objects]
 
 
+def copy_to(wanted: bool, path: str) -> tuple[str, ...]:
+    """The path of a field that repeats an ECS field, when such are wanted."""
+    return (path,) if wanted else ()
+
+
 class Columns:
     """Columns by dotted ECS path, and what drifted while they were filled."""
 

@@ -45,12 +45,13 @@ _PORT = re.compile(r"(.*?)(?::(\d{0,5}))?", re.DOTALL)
 def timestamp(value: Any) -> str | None:
     """The moment as `YYYY-MM-DDTHH:MM:SS.mmmZ` (cut to milliseconds), or None for anything but an ISO 8601 text.
 
-    A date alone is its midnight, a time without an offset is UTC.
+    A date alone is its midnight, a time without an offset is UTC. Unlike `parse_time` of `wiz/windows.py`, which reads
+    times to compare them, this keeps the text where it is Wiz's own form: several times faster.
     """
     if type(value) is not str:
         return None
     try:
-        if value[4:5] == "-" and value[7:8] == "-" and value[10:11] == "T" and value[-1:] == "Z":  # Wiz's own form
+        if value[4:17:3] == "--T::" and value[-1:] == "Z":  # Wiz's own form
             fraction = value[20:-1]
             if (value[19:20] == "." and fraction.isdecimal() and fraction.isascii()) or len(value) == 20:
                 datetime.fromisoformat(value[:19])
