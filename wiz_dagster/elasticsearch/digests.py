@@ -10,6 +10,7 @@ import binascii
 import numpy as np
 import numpy.typing as npt
 
+from wiz_dagster.landing.node_index import is_among
 from wiz_dagster.landing.receipts import RECEIPT_ENTRY
 
 ID_BYTES = 16
@@ -51,15 +52,6 @@ def raw_ids(ids: Digests) -> list[bytes]:
     return [raw[start : start + ID_BYTES] for start in range(0, len(raw), ID_BYTES)]
 
 
-def among(ids: Digests, known: Digests) -> Marks:
-    """Which of `ids` are in the sorted array `known`."""
-    if not len(known):
-        return np.zeros(len(ids), dtype=np.bool_)
-    places = np.minimum(np.searchsorted(known, ids), len(known) - 1)
-    marks: Marks = known[places] == ids
-    return marks
-
-
 def make_entries(nodes: bytes, documents: bytes) -> Entries:
     """Entries of concatenated node hashes and document ids (16 bytes each, in the same order)."""
     entries = np.empty(len(nodes) // ID_BYTES, dtype=RECEIPT_ENTRY)
@@ -82,13 +74,13 @@ def superseding(old: Entries, new: Entries) -> Entries:
     """All entries of `new`, and those of `old` whose node isn't in `new`."""
     if not len(old) or not len(new):
         return new if len(new) else old
-    kept = ~among(_column(old, "node"), np.unique(_column(new, "node")))
+    kept = ~is_among(_column(old, "node"), np.unique(_column(new, "node")))
     return np.concatenate([old[kept], new])
 
 
 def without(entries: Entries, documents: Digests) -> Entries:
     """The entries whose document isn't among the given (sorted) ids."""
-    return entries[~among(_column(entries, "document"), documents)]
+    return entries[~is_among(_column(entries, "document"), documents)]
 
 
 def _column(entries: Entries, name: str) -> Digests:

@@ -16,11 +16,11 @@ import pandas as pd
 
 from wiz_dagster.datasets import dataset_named
 from wiz_dagster.datasets.base import Dataset
+from wiz_dagster.ecs.collector import rare_collections
 from wiz_dagster.elasticsearch.digests import (
     ID_BYTES,
     Digests,
     Entries,
-    among,
     digests,
     document_ids,
     make_entries,
@@ -33,6 +33,7 @@ from wiz_dagster.elasticsearch.stamping import Stamper
 from wiz_dagster.errors import PermanentError
 from wiz_dagster.failures import dagster_failures
 from wiz_dagster.landing.document_file import DocumentFile
+from wiz_dagster.landing.node_index import is_among
 from wiz_dagster.landing.receipts import Receipt, read_receipt, write_receipt
 from wiz_dagster.landing.store import open_store
 from wiz_dagster.landing.write_lock import write_lock
@@ -104,7 +105,8 @@ def write_file(
         else:
             nodes, documents = bytearray(), bytearray()
             stamper = Stamper(partition.dataset.name, namespace, partition.day, run_id)
-            report.bytes = file.write(_documents(partition, stamper, report, nodes, documents))
+            with rare_collections():
+                report.bytes = file.write(_documents(partition, stamper, report, nodes, documents))
             entries = make_entries(bytes(nodes), bytes(documents))
             write_receipt(*place, Receipt(partition.landed.generation, mark, entries))
         _count(report, entries, document_ids(receipt.entries) if receipt else digests(b""))
@@ -128,6 +130,6 @@ def _count(report: WriteReport, entries: Entries, before: Digests) -> None:
     report.nodes = node_count(entries)
     report.documents = report.documents_in_elasticsearch = len(entries)
     report.duplicates = len(entries) - len(now)
-    report.unchanged = int(np.count_nonzero(among(now, before)))
+    report.unchanged = int(np.count_nonzero(is_among(now, before)))
     report.created = len(now) - report.unchanged
     report.deleted = len(before) - report.unchanged

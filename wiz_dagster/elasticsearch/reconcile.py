@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from elasticsearch import Elasticsearch
 
+from wiz_dagster.ecs.collector import rare_collections
 from wiz_dagster.elasticsearch.backoff import Backoff
 from wiz_dagster.elasticsearch.bulk import BulkWriter
 from wiz_dagster.elasticsearch.bulk_batch import Rejection
 from wiz_dagster.elasticsearch.digests import (
     ID_BYTES,
     Entries,
-    among,
     digests,
     document_ids,
     make_entries,
@@ -34,6 +34,7 @@ from wiz_dagster.elasticsearch.stamping import Stamper
 from wiz_dagster.elasticsearch.templates import ensure
 from wiz_dagster.errors import PermanentError
 from wiz_dagster.landing.dead_letters import read_dead_letters, write_dead_letters
+from wiz_dagster.landing.node_index import is_among
 from wiz_dagster.landing.receipts import Receipt, read_receipt, write_receipt
 from wiz_dagster.landing.write_lock import write_lock
 from wiz_dagster.landing.zone import LandingZone
@@ -128,12 +129,12 @@ class _Reconciliation:
             self._to.client, self._stream, self._rejections.add, stream_only=True, backoff=self._to.backoff
         )
         try:
-            with writer:
+            with rare_collections(), writer:
                 for batch in self._new_frames(receipt):
                     self._report.look_at(batch, self._partition.dataset.name)
                     stamped = list(stamper.stamp_frame(batch.frame))
                     raw = b"".join(one.digest for one in stamped)
-                    for one, there in zip(stamped, among(digests(raw), listing.ids), strict=True):
+                    for one, there in zip(stamped, is_among(digests(raw), listing.ids), strict=True):
                         if not there:
                             writer.create(text_id(one.digest), one.document)
                     nodes += b"".join(key[:ID_BYTES] for key in batch.frame.index)
@@ -157,7 +158,7 @@ class _Reconciliation:
 
     def _delete_superfluous(self, listing: Listing, entries: Entries) -> int:
         """Deletes what the partition doesn't hold any more and further copies; returns how many documents went."""
-        superfluous = ~among(listing.ids, document_ids(entries)) | listing.copies()
+        superfluous = ~is_among(listing.ids, document_ids(entries)) | listing.copies()
         doomed = [
             (listing.indices[place], text_id(raw))
             for place, raw in zip(listing.places[superfluous], raw_ids(listing.ids[superfluous]), strict=True)
@@ -187,7 +188,7 @@ class _Reconciliation:
         report.reasons = self._rejections.reasons()
         report.unchanged = len(wanted) - report.created - report.rejected
         report.documents_in_elasticsearch = len(listing.ids) + len(listing.foreign)
-        present = int(np.count_nonzero(among(wanted, listing.ids)))
+        present = int(np.count_nonzero(is_among(wanted, listing.ids)))
         report.duplicates = report.documents_in_elasticsearch - present
         return report
 
