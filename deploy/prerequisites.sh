@@ -16,7 +16,7 @@ find_python() {
 
 has_java() {
   local version
-  version=$(java -version 2>&1 | sed -nE '1s/.*version "([0-9]+).*/\1/p') || return 1
+  version=$(java -version 2>&1 | sed -nE 's/.*version "([0-9]+).*/\1/p') || return 1
   [[ -n "$version" && "$version" -ge 17 ]]
 }
 

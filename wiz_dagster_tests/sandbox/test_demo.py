@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -20,6 +21,7 @@ from wiz_dagster.settings import ElasticsearchSettings
 
 FEW = {"audit": 30, "issue": 40}
 FILES = {"PATH": os.environ["PATH"], "WIZ_DESTINATION": "files"}
+COLUMNS = ["nodes", "landed", "documents", "created", "unchanged", "deleted", "rejected"]
 TOTALS = r"total created=(\d+) unchanged=(\d+) deleted=(\d+) rejected=(\d+)"
 
 
@@ -36,6 +38,12 @@ def totals(printed: str) -> tuple[int, ...]:
     return tuple(int(number) for number in found.groups())
 
 
+def table(printed: str) -> list[list[str]]:
+    """The cells of the printed table, its header first."""
+    lines = [line for line in printed.splitlines() if line.startswith(("│", "┃"))]
+    return [[cell.strip() for cell in re.split("[│┃]", line)[1:-1]] for line in lines]
+
+
 def test_a_second_demo_creates_nothing(
     tmp_path: Path,
     elasticsearch_settings: ElasticsearchSettings,
@@ -45,8 +53,16 @@ def test_a_second_demo_creates_nothing(
     environment = {**FILES, "ELASTICSEARCH_URL": elasticsearch_settings.url, "WIZ_NAMESPACE": namespace}
     del environment["WIZ_DESTINATION"]
     assert run_demo(tmp_path, environment, FEW)
-    created, unchanged, deleted, rejected = totals(capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    created, unchanged, deleted, rejected = totals(printed)
     assert created > 3 * FEW["audit"]
+    assert f"wiz-dagster dev --home {tmp_path}" in " ".join(printed.split())
+    header, *rows = table(printed)
+    assert header == ["dataset", "day", *COLUMNS]
+    assert [row[0] for row in rows] == [dataset.name for dataset in DATASETS for _ in range(3)]
+    assert len({row[1] for row in rows}) == 3
+    assert all(row[2:] == [row[2]] * 4 + ["0"] * 3 for row in rows)
+    assert sum(int(row[2]) for row in rows) == created
     assert (unchanged, deleted, rejected) == (0, 0, 0)
 
     assert run_demo(tmp_path, environment, FEW)
@@ -108,7 +124,7 @@ def test_a_demo_that_was_killed_is_made_good_by_the_next(tmp_path: Path, one_day
     )
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.DEVNULL) as process:
         while process.poll() is None and not list(tmp_path.glob("landing/audit/*")):
-            signal.sigtimedwait([], 0.05)
+            time.sleep(0.05)
         process.kill()
     assert process.returncode == -signal.SIGKILL
     assert run_demo(tmp_path, FILES, {"audit": 3000, "issue": 40})
