@@ -7,6 +7,7 @@ varies by dataset stands in the file named by `WIZ_CONFIG`, see `dataset_setting
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -51,6 +52,16 @@ def _existing_file(value: str) -> Path:
     return path
 
 
+def _certificates(value: str) -> Path:
+    path = _existing_file(value)
+    try:
+        # The HTTP libraries would only find out with the first request, and say something else.
+        ssl.create_default_context(cafile=path)
+    except OSError:  # ssl.SSLError is one
+        raise ValueError("expected a file of certificates in PEM format") from None
+    return path
+
+
 def _duration(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
@@ -70,6 +81,7 @@ HttpUrl = Annotated[str, BeforeValidator(_http_url)]
 ApiUrl = Annotated[str, BeforeValidator(_api_url)]
 ProxyUrl = Annotated[str, BeforeValidator(_proxy_url)]
 ExistingFile = Annotated[Path, BeforeValidator(_existing_file)]
+Certificates = Annotated[Path, BeforeValidator(_certificates)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Namespace = Annotated[str, BeforeValidator(_namespace)]
 
@@ -87,7 +99,7 @@ class WizSettings(_Settings):
     token_url: HttpUrl = Field(default="https://auth.app.wiz.io/oauth/token", alias="WIZ_TOKEN_URL")
     audience: str = Field(default="", alias="WIZ_AUDIENCE")
     proxy_url: ProxyUrl | None = Field(default=None, alias="WIZ_PROXY_URL")
-    ca_certs: ExistingFile | None = Field(default=None, alias="WIZ_CA_CERTS")
+    ca_certs: Certificates | None = Field(default=None, alias="WIZ_CA_CERTS")
     requests_per_second: float = Field(default=3.0, gt=0, allow_inf_nan=False, alias="WIZ_REQUESTS_PER_SECOND")
     rate_limit_url: str | None = Field(default=None, alias="WIZ_RATE_LIMIT_URL")
     page_size: int = Field(default=500, ge=1, le=500, alias="WIZ_PAGE_SIZE")
@@ -110,7 +122,7 @@ class ElasticsearchSettings(_Settings):
     api_key: SecretStr | None = Field(default=None, alias="ELASTICSEARCH_API_KEY")
     username: str | None = Field(default=None, alias="ELASTICSEARCH_USERNAME")
     password: SecretStr | None = Field(default=None, alias="ELASTICSEARCH_PASSWORD")
-    ca_certs: ExistingFile | None = Field(default=None, alias="ELASTICSEARCH_CA_CERTS")
+    ca_certs: Certificates | None = Field(default=None, alias="ELASTICSEARCH_CA_CERTS")
     proxy_url: ProxyUrl | None = Field(default=None, alias="ELASTICSEARCH_PROXY_URL")
     namespace: Namespace = Field(default="default", alias="WIZ_NAMESPACE")
 

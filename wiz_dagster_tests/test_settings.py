@@ -58,6 +58,16 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_variable(name: str, value: 
     assert "password" not in str(caught.value).replace("user name and password", "")
 
 
+def test_a_file_that_holds_no_certificate_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("nothing")
+    with pytest.raises(SettingsError, match="WIZ_CA_CERTS: expected a file of certificates in PEM format"):
+        read_wiz_settings({**WIZ, "WIZ_CA_CERTS": str(file)})
+    elastic = {"ELASTICSEARCH_URL": "https://127.0.0.1:1", "ELASTICSEARCH_CA_CERTS": str(file)}
+    with pytest.raises(SettingsError, match="ELASTICSEARCH_CA_CERTS: expected a file of certificates"):
+        read_elasticsearch_settings(elastic)
+
+
 def test_no_message_or_representation_holds_a_secret() -> None:
     settings = read_wiz_settings({**WIZ, "WIZ_CLIENT_SECRET": "hush-hush"})
     assert "hush" not in repr(settings)

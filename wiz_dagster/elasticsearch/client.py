@@ -9,7 +9,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, ClassVar
 
 import orjson
@@ -68,17 +67,13 @@ class _NdjsonBytes(NdjsonSerializer):
 
 
 def connect(settings: ElasticsearchSettings) -> Elasticsearch:
-    """Make a client for the settings' cluster; nothing is sent yet.
-
-    Closed by the caller. Raises PermanentError when the CA file can't be used.
-    """
+    """Make a client for the settings' cluster, closed by the caller; nothing is sent yet."""
     options: dict[str, Any] = {}
     if settings.api_key:
         options["api_key"] = settings.api_key.get_secret_value()
     elif settings.username and settings.password:
         options["basic_auth"] = (settings.username, settings.password.get_secret_value())
     if settings.ca_certs:
-        _check_certificates(settings.ca_certs)
         options["ca_certs"] = str(settings.ca_certs)
     return Elasticsearch(
         settings.url,
@@ -162,16 +157,6 @@ def _forbidden(error: ApiError) -> str:
         f"Elasticsearch forbids it (403, {reason[:400] or kind or 'no reason given'}): give the user or API key the "
         f"role that {ROLES_DOCUMENT} shows."
     )
-
-
-def _check_certificates(file: Path) -> None:
-    """The HTTP library would only find out with the first request."""
-    try:
-        ssl.create_default_context(cafile=file)
-    except OSError as error:  # ssl.SSLError is one
-        raise PermanentError(
-            f"ELASTICSEARCH_CA_CERTS: {file} can't be used as a file of certificates in PEM format."
-        ) from error
 
 
 def _node_class(proxy_url: str | None) -> type[RequestsHttpNode]:

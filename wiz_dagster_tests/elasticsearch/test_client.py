@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from elasticsearch import Elasticsearch
@@ -106,13 +105,6 @@ def test_requests_go_through_the_proxy() -> None:
     ):
         assert server_version(client) == "8.19.8"
         assert seen[0].startswith("GET http://elastic.example:9200/")
-
-
-def test_a_file_that_holds_no_certificate_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "ca.crt"
-    file.write_text("nothing")
-    with pytest.raises(PermanentError, match=f"ELASTICSEARCH_CA_CERTS: {file}"):
-        connect(ElasticsearchSettings(url="https://127.0.0.1:1", ca_certs=file))
 
 
 def test_a_refused_document_is_not_in_the_message() -> None:
