@@ -1,7 +1,7 @@
 """`wiz-dagster doctor`: is everything there that a run needs, asked of the real things, one finding each.
 
-It leaves behind what any run would, an entry in the request budget and storage in an unused DAGSTER_HOME; its probe file
-in the landing zone is removed again. Each side has a module of its own.
+It leaves behind what any run would, an entry in the request budget and storage in an unused DAGSTER_HOME. Each side has
+a module of its own.
 """
 
 from __future__ import annotations

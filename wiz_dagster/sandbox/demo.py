@@ -32,7 +32,7 @@ NARROWEST = 110
 
 
 def run_demo(home: Path, environment: Mapping[str, str], volumes: Mapping[str, int] = VOLUMES) -> bool:
-    """Backfill, print the table, an example and the totals; whether every figure agrees with the tenant.
+    """Backfill, print an example, the table and the totals; whether every figure agrees with the tenant.
 
     The state is kept in `home`; on the same state a second demo creates nothing. Raises the package's errors.
     """
@@ -45,8 +45,8 @@ def run_demo(home: Path, environment: Mapping[str, str], volumes: Mapping[str, i
         settings = sandbox_environment(state, environment, wiz_environment(emulator), elasticsearch_url)
         with _applied(settings), open_holdings(settings) as holdings:
             figures = _backfill(console, state, emulator.tenant, settings, holdings)
-            _show(console, figures)
             _show_example(console, home, holdings, state.days[-1])
+            _show(console, figures)
     wrong = [problem for row in figures for problem in row.problems()]
     for problem in wrong:
         console.print(problem, style="red", soft_wrap=True)
@@ -90,10 +90,9 @@ def _show(console: Console, figures: list[Figures]) -> None:
 def _show_example(console: Console, home: Path, holdings: Holdings, day: str) -> None:
     example = holdings.example(DATASETS[-1].name, day)
     if example is not None:
-        console.print(f"One of them, in {holdings.where(DATASETS[-1].name, day)}:")
+        console.print(f"One of the documents, in {holdings.where(DATASETS[-1].name, day)}:")
         console.print_json(data=example)
-    option = "" if home == Path(".sandbox") else f" --home {home}"
-    command = "make dev" if not option else f"wiz-dagster dev{option}"
+    command = "make dev" if home == Path(".sandbox") else f"wiz-dagster dev --home {home}"
     console.print(f"\nThe runs, their figures and lineage in Dagster: {command}, then http://127.0.0.1:3000")
     if example is not None:
         run_id = example.get("labels", {}).get("dagster_run_id")
