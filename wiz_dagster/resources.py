@@ -23,7 +23,7 @@ class WizResource(dg.ConfigurableResource[None]):
     def settings(self) -> WizSettings:
         """Wiz's settings as the run finds them. Raises `SettingsError` naming what is missing."""
         secrets = {"WIZ_CLIENT_ID": self.client_id, "WIZ_CLIENT_SECRET": self.client_secret}
-        return read_wiz_settings({**os.environ, **secrets})
+        return read_wiz_settings({**os.environ, **{name: text for name, text in secrets.items() if text}})
 
     def client(self) -> WizClient:
         """A client of its own, to be closed by whoever asked; all share the tenant's request budget."""
