@@ -4,6 +4,7 @@ The zone decides when a landing counts (the manifest); here is what has to be wr
 written again when another landing of the same day was first.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -143,7 +144,7 @@ class LandingRun:
 
     def _new_lines(self, batch: Sequence[Mapping[str, Any]]) -> Iterable[tuple[bytes, bytes]]:
         """Lines and index entries of the batch's nodes that aren't stored yet."""
-        lines = [orjson.dumps(node) for node in batch]
+        lines = [_line(node) for node in batch]
         contents = [content_hash(line) for line in lines]
         self._pack_seen()
         hashes = np.array(contents, dtype="S16")
@@ -157,3 +158,10 @@ class LandingRun:
             else:
                 self._seen.add(content)
                 yield line, node_key(node, content, self._version_field) + content
+
+
+def _line(node: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(node)
+    except orjson.JSONEncodeError:  # nested deeper than its 254 levels; what it parses may have 1,024
+        return json.dumps(node, ensure_ascii=False, separators=(",", ":")).encode()

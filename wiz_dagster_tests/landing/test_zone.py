@@ -91,6 +91,15 @@ def test_equal_nodes_are_noticed_however_many_lie_between_them(tmp_path: Path) -
     assert (report.nodes, report.new, report.repeated) == (81_000, 54_000, 27_000)
 
 
+def test_a_node_nested_deeper_than_the_fast_writer_allows_is_landed_like_any_other(tmp_path: Path) -> None:
+    deep: Node = {}
+    for _ in range(400):
+        deep = {"below": deep}
+    zone = zone_at(tmp_path)
+    land(zone, [node("a") | deep, node("b")])
+    assert by_id(read(zone)) == {"a": node("a") | deep, "b": node("b")}
+
+
 def test_the_manifest_remembers_a_bounded_number_of_fetches(tmp_path: Path) -> None:
     zone = zone_at(tmp_path)
     for minute in range(KEPT_FETCHES + 5):
