@@ -18,8 +18,10 @@ from wiz_dagster.elasticsearch.templates import Outcome, ensure, install
 from wiz_dagster.errors import PermanentError
 from wiz_dagster.sandbox.elasticsearch_node import ElasticsearchNode, available
 from wiz_dagster.settings import ElasticsearchSettings
+from wiz_dagster_tests.pipeline import Pipeline, documents_of, pipeline_over, small_tenant
 
 STREAM = "logs-wiz.audit-secure"
+RETENTION = {"audit": "400d"}
 DOCUMENT = b'{"create":{"_id":"1"}}\n{"@timestamp":"2026-01-01T00:00:00Z"}\n'
 
 
@@ -58,7 +60,7 @@ def test_the_run_role_alone_is_told_that_setup_comes_first(run: Elasticsearch) -
 
 
 def test_setup_installs_and_a_run_writes_reads_and_deletes(setup: Elasticsearch, run: Elasticsearch) -> None:
-    assert {done.outcome for done in install(setup, DATASETS, {"audit": "400d"})} == {Outcome.INSTALLED}
+    assert {done.outcome for done in install(setup, DATASETS, RETENTION)} == {Outcome.INSTALLED}
     assert ensure(run, DATASETS[0], None).outcome is Outcome.UNCHANGED
     created = run.bulk(operations=DOCUMENT, index=STREAM, require_data_stream=True, pipeline="_none")["items"][0]
     run.indices.refresh(index=STREAM)
@@ -70,6 +72,30 @@ def test_setup_installs_and_a_run_writes_reads_and_deletes(setup: Elasticsearch,
     setup.indices.rollover(alias=STREAM)
     delete = json.dumps({"delete": {"_index": created["create"]["_index"], "_id": "1"}}).encode() + b"\n"
     assert run.bulk(operations=delete)["items"][0]["delete"]["result"] == "deleted"
+
+
+def test_whole_runs_need_no_more_than_the_run_role_over_tls(
+    node: ElasticsearchNode, setup: Elasticsearch, run: Elasticsearch, namespace: str, tmp_path: Path
+) -> None:
+    assert node.security
+    install(setup, DATASETS, RETENTION)
+    login_of_runs = {
+        "ELASTICSEARCH_URL": node.url,
+        "ELASTICSEARCH_USERNAME": node.security.run_user,
+        "ELASTICSEARCH_PASSWORD": node.security.run_password,
+        "ELASTICSEARCH_CA_CERTS": str(node.ca_certs),
+        "WIZ_NAMESPACE": namespace,
+    }
+    with pipeline_over(small_tenant(), tmp_path, login_of_runs) as (pipeline, _):
+        first, second = pipeline.run("audit"), pipeline.run("audit")
+        assert first.success, first.errors
+        assert first.ecs["es/created"] == len(documents_of(run, "audit", namespace)) > 0
+        assert (second.success, second.ecs["es/created"], second.ecs["es/deleted"]) == (True, 0, 0)
+        wrong = Pipeline({**pipeline.environment, "ELASTICSEARCH_PASSWORD": "not-the-password"})
+        refused = wrong.run("audit", only="ecs")
+    assert not refused.success
+    assert re.search(r"401.*ELASTICSEARCH_USERNAME", refused.errors)
+    assert "not-the-password" not in refused.errors
 
 
 def test_setup_renews_the_fields_of_a_stream_that_exists(setup: Elasticsearch) -> None:
