@@ -1,7 +1,6 @@
 """What the tests of writing share: landed issues, partitions of them, and what Elasticsearch holds afterwards."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from wiz_dagster.elasticsearch.reconcile import Destination, stream_name, write_
 from wiz_dagster.landing.manifest import FetchInfo, Tenant
 from wiz_dagster.landing.store import open_store
 from wiz_dagster.landing.zone import LandingZone
+from wiz_dagster_tests.landing.landing_helpers import Figures
 
 DAY = "2026-11-20"
 START = datetime(2026, 11, 20, tzinfo=UTC)
@@ -24,15 +24,6 @@ TENANT = Tenant.of("https://api.us1.app.wiz.io/graphql", "client-1")
 AT_ONCE = Backoff(attempts=4, first=0.001, most=0.002)
 
 Node = dict[str, Any]
-
-
-@dataclass
-class Figures:
-    pages: int = 1
-    requests: int = 1
-    bytes_received: int = 10
-    wiz_count: int | None = None
-    warnings: list[str] = field(default_factory=list)
 
 
 def issue(number: int, version: int = 0, **more: Any) -> Node:
