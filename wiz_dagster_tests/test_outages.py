@@ -15,6 +15,7 @@ from wiz_dagster.elasticsearch.backoff import Backoff
 from wiz_dagster.elasticsearch.client import connect
 from wiz_dagster.installation import set_up
 from wiz_dagster.landing.dead_letters import read_dead_letters
+from wiz_dagster.landing.landed_day import LandedBatch, LandedDay
 from wiz_dagster.landing.store import open_store
 from wiz_dagster.landing.zone import LandingZone
 from wiz_dagster.sandbox.elasticsearch_node import ElasticsearchNode, available
@@ -204,6 +205,28 @@ def test_all_settings_of_wiz_that_are_missing_are_named_in_one_sentence(tmp_path
         "environment; WIZ_API_URL: is not set; set it in the environment."
     ) in run.errors
     assert not (tmp_path / "landing").exists()
+
+
+@pytest.mark.parametrize("files", [True, False], ids=["to files", "to Elasticsearch"])
+def test_a_node_that_gets_lost_on_the_way_to_its_document_fails_the_check(
+    tenant: Tenant,
+    tmp_path: Path,
+    to_elasticsearch: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    files: bool,
+) -> None:
+    whole = LandedDay.batches
+
+    def one_short(self: LandedDay, *given: Any, **named: Any) -> Iterator[LandedBatch]:
+        for batch in whole(self, *given, **named):
+            yield batch._replace(lines=batch.lines[1:], keys=batch.keys[1:])
+
+    with pipeline_over(tenant, tmp_path, FILES if files else to_elasticsearch) as (pipeline, _):
+        assert pipeline.run("audit").checks["complete"].passed
+        monkeypatch.setattr(LandedDay, "batches", one_short)
+        lossy = pipeline.run("issue")
+    assert lossy.success
+    assert not lossy.checks["complete"].passed
 
 
 # Files

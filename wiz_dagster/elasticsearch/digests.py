@@ -65,11 +65,6 @@ def document_ids(entries: Entries) -> Digests:
     return np.unique(_column(entries, "document"))
 
 
-def node_count(entries: Entries) -> int:
-    """How many distinct nodes entries name."""
-    return len(np.unique(_column(entries, "node")))
-
-
 def superseding(old: Entries, new: Entries) -> Entries:
     """All entries of `new`, and those of `old` whose node isn't in `new`."""
     if not len(old) or not len(new):

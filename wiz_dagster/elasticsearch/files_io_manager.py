@@ -24,7 +24,6 @@ from wiz_dagster.elasticsearch.digests import (
     digests,
     document_ids,
     make_entries,
-    node_count,
 )
 from wiz_dagster.elasticsearch.metadata import write_metadata
 from wiz_dagster.elasticsearch.partition import EcsPartition, WriteReport
@@ -109,6 +108,7 @@ def write_file(
                 report.bytes = file.write(_documents(partition, stamper, report, nodes, documents))
             entries = make_entries(bytes(nodes), bytes(documents))
             write_receipt(*place, Receipt(partition.landed.generation, mark, entries))
+        report.nodes = partition.landed.nodes
         _count(report, entries, document_ids(receipt.entries) if receipt else digests(b""))
     report.seconds = time.monotonic() - started
     return report
@@ -127,7 +127,6 @@ def _documents(
 
 def _count(report: WriteReport, entries: Entries, before: Digests) -> None:
     now = document_ids(entries)
-    report.nodes = node_count(entries)
     report.documents = report.documents_in_elasticsearch = len(entries)
     report.duplicates = len(entries) - len(now)
     report.unchanged = int(np.count_nonzero(is_among(now, before)))

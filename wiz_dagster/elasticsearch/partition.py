@@ -35,6 +35,7 @@ class FrameBatch(NamedTuple):
 class WriteReport:
     """The figures of one write; `bytes` as sent, `deleted` with stale documents and copies alike.
 
+    `nodes` is what the landed day's own indexes say, so that a node lost on the way to its document shows.
     `documents_in_elasticsearch` and `duplicates` (documents beyond one for each) are read back after the write.
     `reasons` has one entry a kind of rejection: a document's `id`, the `reason` without its values, the `count`.
     """

@@ -21,7 +21,6 @@ from wiz_dagster.elasticsearch.digests import (
     digests,
     document_ids,
     make_entries,
-    node_count,
     raw_ids,
     superseding,
     text_id,
@@ -182,7 +181,7 @@ class _Reconciliation:
     def _figures(self, listing: Listing, entries: Entries) -> WriteReport:
         report = self._report
         wanted = document_ids(entries)
-        report.nodes = node_count(entries)
+        report.nodes = self._partition.landed.nodes
         report.documents = len(entries)
         report.rejected = len(self._rejections)
         report.reasons = self._rejections.reasons()
