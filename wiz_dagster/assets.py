@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from wiz_dagster import checks
-from wiz_dagster.dataset_settings import DatasetSettings, check_filters
+from wiz_dagster.dataset_settings import DatasetSettings, filter_by
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster.elasticsearch.partition import EcsPartition
@@ -76,7 +76,8 @@ def raw_asset(
     def fetch(context: dg.AssetExecutionContext, config: FetchConfig, wiz: WizResource) -> Iterator[Any]:
         with dagster_failures():
             wiz_settings = wiz.settings()
-            filters = check_filters(dataset, settings.filters if config.filters is None else config.filters)
+            chosen = settings.filters if config.filters is None else config.filters
+            filters = filter_by(dataset, chosen, all_statuses=settings.all_statuses)
         now = datetime.now(UTC)
         day = RawDay(
             dataset=dataset,
@@ -86,6 +87,7 @@ def raw_asset(
             open_client=wiz.client,
             settings=wiz_settings,
             filters=filters,
+            page_size=settings.page_size or wiz_settings.page_size,
             warnings=_beyond_reach(dataset, context.partition_key, now.date()),
         )
         yield dg.Output(day)
@@ -116,7 +118,7 @@ def ecs_asset(
         retry_policy=retry_policy,
         check_specs=checks.ecs_specs(ecs_key(dataset), destination),
         metadata={"dagster/column_schema": _column_schema(dataset)},
-        description=f"{dataset.description} As ECS documents in `logs-wiz.{dataset.name}-<namespace>`. {DAY_MEANING}",
+        description=f"{dataset.description} As ECS documents in `logs-wiz.{dataset.stream}-<namespace>`. {DAY_MEANING}",
     )
     def documents(context: dg.AssetExecutionContext, config: EcsConfig, landed: LandedDay) -> Iterator[Any]:
         options = _options(dataset, settings, config, landed, geoip_database)

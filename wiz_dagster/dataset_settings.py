@@ -6,9 +6,11 @@ Wiz does not have for a dataset is refused by name. What a single run overrides 
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +19,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.errors import SettingsError
+
+
+def _day(value: object) -> object:
+    """YAML reads a day as a date, and a quoted one as text."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _retention(value: object) -> str:
@@ -32,6 +39,12 @@ class DatasetSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=True)
 
     enabled: bool = True
+    start_date: Annotated[date, BeforeValidator(_day)] | None = None
+    """The first day of the dataset's partitions; None: WIZ_START_DATE."""
+    page_size: int | None = Field(default=None, ge=1, le=500)
+    """Nodes asked for with one request; None: WIZ_PAGE_SIZE."""
+    all_statuses: bool | None = None
+    """False: only what Wiz returns when no status is asked for, which is open findings. For findings only."""
     tags: list[str] | None = None
     """None: the integration's own, `forwarded` and `wiz-<dataset>`."""
     preserve_original_event: bool = False
@@ -57,13 +70,30 @@ def read_dataset_settings(path: Path | None, datasets: Sequence[Dataset]) -> dic
     return {name: _one(path, dataset, _mapping(path, name, given.get(name))) for name, dataset in known.items()}
 
 
-def check_filters(dataset: Dataset, filters: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The filters as Wiz takes them: `filterBy` key to values. Raises `SettingsError` where Wiz has no such filter."""
-    for name in filters:
+def filter_by(
+    dataset: Dataset, filters: Mapping[str, Sequence[str]], *, all_statuses: bool | None = None
+) -> dict[str, Any]:
+    """What `filterBy` holds besides the window: what the dataset always asks for, its statuses, the chosen filters.
+
+    `all_statuses` False leaves the choice to Wiz, which then returns open findings only. Filters without values are
+    left out, as Wiz may refuse an empty list. Raises `SettingsError` where Wiz has no such filter.
+    """
+    wanted: dict[str, Any] = copy.deepcopy(dict(dataset.always))
+    if all_statuses is not None and not dataset.statuses:
+        raise SettingsError(f"Wiz returns {dataset.name} of all statuses by itself: leave out all_statuses.")
+    if dataset.statuses and all_statuses is not False:
+        wanted["status"] = list(dataset.statuses)
+    for name, values in filters.items():
         if name not in dataset.filters:
             have = ", ".join(sorted(dataset.filters)) or "none"
             raise SettingsError(f"Wiz has no filter {name!r} for {dataset.name}; it has: {have}.")
-    return {dataset.filters[name]: list(values) for name, values in filters.items() if values}
+        if values:
+            *parents, last = dataset.filters[name].split(".")
+            place = wanted
+            for parent in parents:
+                place = place.setdefault(parent, {})
+            place[last] = list(values)
+    return wanted
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -88,7 +118,7 @@ def _one(path: Path | None, dataset: Dataset, given: dict[str, Any]) -> DatasetS
     _refuse_unknown(path, f"datasets.{dataset.name}.", given, list(DatasetSettings.model_fields))
     try:
         settings = DatasetSettings.model_validate(given)
-        check_filters(dataset, settings.filters)
+        filter_by(dataset, settings.filters, all_statuses=settings.all_statuses)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         key = ".".join(map(str, first["loc"]))

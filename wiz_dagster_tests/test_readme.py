@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from wiz_dagster.cli import wiz_dagster
-from wiz_dagster.dataset_settings import DatasetSettings, check_filters, read_dataset_settings
+from wiz_dagster.dataset_settings import DatasetSettings, filter_by, read_dataset_settings
 from wiz_dagster.datasets import DATASETS, dataset_named
 from wiz_dagster.settings import (
     ElasticsearchSettings,
@@ -54,7 +54,7 @@ def test_the_example_of_the_config_file_is_valid_and_names_every_key(tmp_path: P
     assert set(yaml.safe_load(path.read_text())["datasets"]["issue"]) == set(DatasetSettings.model_fields)
     silent = DatasetSettings(tags=list(dataset_named("issue").default_tags), retention="90d", filters=issue.filters)
     assert issue == silent
-    assert check_filters(dataset_named("issue"), issue.filters) == {"severity": ["CRITICAL", "HIGH"]}
+    assert filter_by(dataset_named("issue"), issue.filters) == {"severity": ["CRITICAL", "HIGH"]}
 
 
 def test_the_table_of_commands_names_every_command() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wiz_dagster.dataset_settings import check_filters, read_dataset_settings
+from wiz_dagster.dataset_settings import filter_by, read_dataset_settings
 from wiz_dagster.datasets import DATASETS, dataset_named
 from wiz_dagster.errors import SettingsError
 from wiz_dagster.settings import (
@@ -163,7 +163,7 @@ def test_the_config_file_sets_what_varies_by_dataset(tmp_path: Path) -> None:
     settings = read_dataset_settings(path, DATASETS)
     assert settings["issue"].tags == ["mine"]
     assert (settings["issue"].lookback, settings["issue"].retention) == (5, "90d")
-    assert check_filters(dataset_named("issue"), settings["issue"].filters) == {"severity": ["HIGH"]}
+    assert filter_by(dataset_named("issue"), settings["issue"].filters) == {"severity": ["HIGH"]}
     assert not settings["audit"].enabled
 
 

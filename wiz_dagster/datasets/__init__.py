@@ -11,13 +11,13 @@ DATASETS: tuple[Dataset, ...] = (AUDIT, ISSUE)
 
 
 def dataset_named(name: str) -> Dataset:
-    """The dataset of that name.
+    """The dataset of that name, or whose data stream has it.
 
     Raises:
         PermanentError: there is none; the message lists the names.
     """
     for dataset in DATASETS:
-        if dataset.name == name:
+        if name in (dataset.name, dataset.stream):
             return dataset
     known = ", ".join(dataset.name for dataset in DATASETS)
     raise PermanentError(f"There is no dataset {name[:40]!r}; choose one of: {known}.")

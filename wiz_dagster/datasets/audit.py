@@ -170,6 +170,7 @@ def _parameters(columns: Columns, nodes: Sequence[Node]) -> dict[str, Values]:
 
 AUDIT = Dataset(
     name="audit",
+    stream="audit",
     root="auditLogEntries",
     scope="admin:audit",
     description="Wiz's audit log: logins, queries and changes in Wiz, who made them and whether they succeeded.",

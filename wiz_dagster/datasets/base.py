@@ -6,9 +6,10 @@ The datasets themselves are one module each beside this one; `DATASETS` in the p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from typing import Any
 
 from wiz_dagster.ecs.columns import Node
 from wiz_dagster.ecs.fields import Field, read_fields
@@ -19,9 +20,12 @@ __all__ = ["Dataset", "Node", "Walk"]
 
 @dataclass(frozen=True)
 class Walk:
-    """One walk through Wiz's pages over a window; `filter_field` is the date filter inside `filterBy` that it uses."""
+    """One walk through Wiz's pages.
 
-    filter_field: str
+    `filter_field` is the date filter inside `filterBy` that holds the window; None: no window, everything is walked.
+    """
+
+    filter_field: str | None
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class Dataset:
     """One kind of Wiz data.
 
     Attributes:
-        name: as users write it, also the Elasticsearch dataset's name after `wiz.`.
+        name: as users write it.
+        stream: its name in Elasticsearch, after `wiz.`: that of the data stream and of its own fields.
         root: the query's root field.
         scope: the Wiz permission that a service account needs.
         description: for people, in the UI.
@@ -37,12 +42,16 @@ class Dataset:
         window_fields: node keys giving the time that a node is cut by; the first that isn't null counts.
         version_field: node key that grows with each change; None: a node never changes.
         reach_days: how far back Wiz keeps the data; None: no known limit.
-        filters: setting name -> key of `filterBy` that takes a list of values.
+        filters: setting name -> dotted path inside `filterBy` that takes a list of values.
         default_tags: `tags` of a document when none are set.
         transform: pure function of nodes and options to ECS columns.
+        always: what is inside `filterBy` whatever is asked for.
+        statuses: asked for unless the settings choose others; empty: Wiz returns all by itself.
+        snapshot: a fetch brings all that there is at its moment, and replaces the fetch before it.
     """
 
     name: str
+    stream: str
     root: str
     scope: str
     description: str
@@ -53,6 +62,9 @@ class Dataset:
     filters: Mapping[str, str]
     default_tags: tuple[str, ...]
     transform: Transform
+    always: Mapping[str, Any] = field(default_factory=dict)
+    statuses: tuple[str, ...] = ()
+    snapshot: bool = False
 
     def query(self) -> str:
         """The GraphQL query, literally as its file has it."""

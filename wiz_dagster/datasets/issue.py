@@ -228,6 +228,7 @@ def _resolvers(columns: Columns, nodes: Sequence[Node]) -> None:
 
 ISSUE = Dataset(
     name="issue",
+    stream="issue",
     root="issuesV2",
     scope="read:issues",
     description="Wiz's issues of all statuses, filed under the day of their last status change.",
@@ -235,7 +236,14 @@ ISSUE = Dataset(
     window_fields=("statusChangedAt", "createdAt"),
     version_field="updatedAt",
     reach_days=None,
-    filters=MappingProxyType({"status": "status", "severity": "severity", "project": "project"}),
+    filters=MappingProxyType(
+        {
+            "status": "status",
+            "severity": "severity",
+            "project": "project",
+            "cloud_account": "cloudAccountOrCloudOrganizationId",
+        }
+    ),
     default_tags=("forwarded", "wiz-issue"),
     transform=transform,
 )

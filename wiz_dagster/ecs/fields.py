@@ -31,12 +31,16 @@ class EcsField:
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a dataset's documents; `source` is the Wiz key or keys that it comes from."""
+    """One field of a dataset's documents.
+
+    `source` is the Wiz key or keys that it comes from, `extra` whether Elastic's integration lacks it.
+    """
 
     name: str
     type: str
     description: str
     source: str
+    extra: bool = False
 
     @property
     def is_ecs(self) -> bool:
@@ -62,7 +66,7 @@ def ecs_fields() -> dict[str, EcsField]:
 
 
 def read_fields(table: str) -> tuple[Field, ...]:
-    """The rows of a dataset's field table (CSV text: name, type, description, source), ECS types filled in.
+    """The rows of a dataset's field table (CSV text: name, type, description, source, extra), ECS types filled in.
 
     Raises:
         KeyError: a row without a type has a name that ECS doesn't know.
@@ -74,6 +78,7 @@ def read_fields(table: str) -> tuple[Field, ...]:
             type=row["type"] or ecs_fields()[row["name"]].type,
             description=row["description"],
             source=row["source"],
+            extra=row["extra"] == "yes",
         )
         for row in rows
     )

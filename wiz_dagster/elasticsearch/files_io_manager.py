@@ -103,7 +103,7 @@ def write_file(
             entries = receipt.entries
         else:
             nodes, documents = bytearray(), bytearray()
-            stamper = Stamper(partition.dataset.name, namespace, partition.day, run_id)
+            stamper = Stamper(partition.dataset.stream, namespace, partition.day, run_id)
             with rare_collections():
                 report.bytes = file.write(_documents(partition, stamper, report, nodes, documents))
             entries = make_entries(bytes(nodes), bytes(documents))
@@ -118,7 +118,7 @@ def _documents(
     partition: EcsPartition, stamper: Stamper, report: WriteReport, nodes: bytearray, documents: bytearray
 ) -> Iterator[bytes]:
     for batch in partition.frames():
-        report.look_at(batch, partition.dataset.name)
+        report.look_at(batch, partition.dataset.stream)
         nodes += b"".join(key[:ID_BYTES] for key in batch.frame.index)
         for stamped in stamper.stamp_frame(batch.frame):
             documents += stamped.digest

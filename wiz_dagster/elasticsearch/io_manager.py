@@ -56,7 +56,7 @@ class ElasticsearchIOManager(dg.ConfigurableIOManager):
                 report = write_partition(obj, zone, to)
         for warning in report.warnings:
             context.log.warning(warning)
-        stream = stream_name(obj.dataset.name, settings.namespace)
+        stream = stream_name(obj.dataset, settings.namespace)
         query = quote(f'labels.dagster_partition:"{obj.day}"')
         context.add_output_metadata(
             {
@@ -75,7 +75,7 @@ class ElasticsearchIOManager(dg.ConfigurableIOManager):
         def open_client() -> AbstractContextManager[Elasticsearch]:
             return connect(settings)
 
-        stream = stream_name(dataset.name, settings.namespace)
+        stream = stream_name(dataset, settings.namespace)
         return StoredFrames(open_client, dataset, stream, context.asset_partition_keys)
 
 

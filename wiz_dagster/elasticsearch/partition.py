@@ -56,12 +56,12 @@ class WriteReport:
     reasons: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def look_at(self, batch: FrameBatch, dataset: str) -> None:
+    def look_at(self, batch: FrameBatch, stream: str) -> None:
         """Counts a batch's drift and takes the sample from the first rows."""
         self.drift += batch.drift
         missing = SAMPLE_ROWS - len(self.sample)
         if missing > 0:
-            own = (f"wiz.{dataset}.{name}" for name in ("id", "status", "status.value", "severity"))
+            own = (f"wiz.{stream}.{name}" for name in ("id", "status", "status.value", "severity"))
             columns = [name for name in (*SAMPLE_FIELDS, *own) if name in batch.frame.columns]
             self.sample += batch.frame[columns].head(missing).to_dict("records")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from elasticsearch import Elasticsearch
 
+from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.ecs.collector import rare_collections
 from wiz_dagster.elasticsearch.backoff import Backoff
 from wiz_dagster.elasticsearch.bulk import BulkWriter
@@ -54,9 +55,9 @@ class Destination:
     backoff: Backoff = field(default_factory=Backoff)
 
 
-def stream_name(dataset: str, namespace: str) -> str:
+def stream_name(dataset: Dataset, namespace: str) -> str:
     """The data stream of a dataset."""
-    return f"logs-wiz.{dataset}-{namespace}"
+    return f"logs-wiz.{dataset.stream}-{namespace}"
 
 
 def write_partition(partition: EcsPartition, zone: LandingZone, to: Destination) -> WriteReport:
@@ -78,7 +79,7 @@ class _Reconciliation:
         self._partition = partition
         self._zone = zone
         self._to = to
-        self._stream = stream_name(partition.dataset.name, to.namespace)
+        self._stream = stream_name(partition.dataset, to.namespace)
         self._place = (zone, partition.dataset.name, partition.day, to.namespace)
         self._fingerprint = partition.fingerprint
         self._report = WriteReport()
@@ -123,14 +124,14 @@ class _Reconciliation:
     def _create_missing(self, listing: Listing, receipt: Receipt | None) -> Entries:
         """Creates what isn't listed; returns an entry for each document that the partition has to hold."""
         nodes, documents = bytearray(), bytearray()
-        stamper = Stamper(self._partition.dataset.name, self._to.namespace, self._partition.day, self._to.run_id)
+        stamper = Stamper(self._partition.dataset.stream, self._to.namespace, self._partition.day, self._to.run_id)
         writer = BulkWriter(
             self._to.client, self._stream, self._rejections.add, stream_only=True, backoff=self._to.backoff
         )
         try:
             with rare_collections(), writer:
                 for batch in self._new_frames(receipt):
-                    self._report.look_at(batch, self._partition.dataset.name)
+                    self._report.look_at(batch, self._partition.dataset.stream)
                     stamped = list(stamper.stamp_frame(batch.frame))
                     raw = b"".join(one.digest for one in stamped)
                     for one, there in zip(stamped, is_among(digests(raw), listing.ids), strict=True):

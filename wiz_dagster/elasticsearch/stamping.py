@@ -31,12 +31,12 @@ class Stamped(NamedTuple):
 class Stamper:
     """Finishes the documents of one partition for one run."""
 
-    def __init__(self, dataset: str, namespace: str, day: str, run_id: str) -> None:
-        self._event = {"dataset": f"wiz.{dataset}", "module": "wiz"}
-        self._stream = {"type": "logs", "dataset": f"wiz.{dataset}", "namespace": namespace}
+    def __init__(self, stream: str, namespace: str, day: str, run_id: str) -> None:
+        self._event = {"dataset": f"wiz.{stream}", "module": "wiz"}
+        self._stream = {"type": "logs", "dataset": f"wiz.{stream}", "namespace": namespace}
         self._day = day
         self._run = orjson.dumps(run_id)
-        self._place = blake2b(b"".join(part.encode() + b"\0" for part in (namespace, dataset, day)), digest_size=16)
+        self._place = blake2b(b"".join(part.encode() + b"\0" for part in (namespace, stream, day)), digest_size=16)
 
     def stamp_frame(self, frame: pd.DataFrame) -> Iterator[Stamped]:
         """The documents of a frame, in its order; the frame's index holds the node keys."""

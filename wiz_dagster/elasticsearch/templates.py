@@ -59,7 +59,7 @@ def template_name(dataset: Dataset) -> str:
 
 def stream_pattern(dataset: Dataset) -> str:
     """The data streams of all namespaces."""
-    return f"logs-wiz.{dataset.name}-*"
+    return f"logs-wiz.{dataset.stream}-*"
 
 
 def index_template(dataset: Dataset, retention: str | None = None, lacking: Iterable[str] = ()) -> dict[str, Any]:
@@ -103,10 +103,10 @@ def _body(dataset: Dataset, retention: str | None, lacking: Iterable[str]) -> di
 def _constants(dataset: Dataset) -> dict[str, str]:
     return {
         "data_stream.type": "logs",
-        "data_stream.dataset": f"wiz.{dataset.name}",
+        "data_stream.dataset": f"wiz.{dataset.stream}",
         "data_stream.namespace": "",
         "event.module": "wiz",
-        "event.dataset": f"wiz.{dataset.name}",
+        "event.dataset": f"wiz.{dataset.stream}",
     }
 
 

@@ -36,7 +36,8 @@ class RawDay:
     run_id: str
     settings: WizSettings
     open_client: Callable[[], WizClient]
-    filters: Mapping[str, Sequence[str]]
+    filters: Mapping[str, Any]
+    page_size: int
     warnings: Sequence[str] = ()
     fetched: FetchReport | None = field(default=None, init=False)
     landed: LandReport | None = field(default=None, init=False)
@@ -59,9 +60,7 @@ class LandingIOManager(dg.ConfigurableIOManager):
             )
             with (
                 obj.open_client() as client,
-                fetch_window(
-                    client, obj.dataset, obj.window, filters=obj.filters, page_size=obj.settings.page_size
-                ) as fetch,
+                fetch_window(client, obj.dataset, obj.window, filters=obj.filters, page_size=obj.page_size) as fetch,
             ):
                 fetch.report.warnings.extend(obj.warnings)
                 obj.landed = zone.land(obj.dataset.name, obj.day, fetch, info, fetch.report, obj.dataset.version_field)

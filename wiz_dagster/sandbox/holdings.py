@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from elasticsearch import Elasticsearch
 
+from wiz_dagster.datasets import dataset_named
 from wiz_dagster.elasticsearch.client import connect, translated
 from wiz_dagster.elasticsearch.reconcile import stream_name
 from wiz_dagster.errors import TransientError
@@ -54,7 +55,7 @@ class ElasticsearchHoldings(Holdings):
 
     def documents(self, dataset: str, day: str) -> int:
         """Counted after a refresh, so that everything written so far is seen."""
-        stream = stream_name(dataset, self._namespace)
+        stream = stream_name(dataset_named(dataset), self._namespace)
         with translated():
             self._client.indices.refresh(index=stream, ignore_unavailable=True)
             answer = self._client.count(index=stream, query=_of_day(day), ignore_unavailable=True)
@@ -66,7 +67,7 @@ class ElasticsearchHoldings(Holdings):
         """The latest document of the day."""
         with translated():
             answer = self._client.search(
-                index=stream_name(dataset, self._namespace),
+                index=stream_name(dataset_named(dataset), self._namespace),
                 query=_of_day(day),
                 sort=[{"@timestamp": "desc"}],
                 size=1,
@@ -77,7 +78,7 @@ class ElasticsearchHoldings(Holdings):
 
     def where(self, dataset: str, day: str) -> str:  # noqa: ARG002
         """The data stream, the same for each day."""
-        return stream_name(dataset, self._namespace)
+        return stream_name(dataset_named(dataset), self._namespace)
 
 
 class FileHoldings(Holdings):

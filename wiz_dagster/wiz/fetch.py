@@ -32,8 +32,8 @@ class WalkSpec(Protocol):
     """One way to find nodes of a window."""
 
     @property
-    def filter_field(self) -> str:
-        """The date filter in `filterBy`; the nodes' field of the same name holds the time."""
+    def filter_field(self) -> str | None:
+        """The date filter in `filterBy`, the nodes' field of that name holds the time; None: everything is walked."""
 
 
 class QuerySpec(Protocol):
@@ -53,7 +53,7 @@ class QuerySpec(Protocol):
 
     @property
     def window_fields(self) -> Sequence[str]:
-        """The node keys that hold the time it is cut by; the first with a time counts."""
+        """The node keys that hold the time it is cut by; the first with a time counts. None: nothing is cut."""
 
     def query(self) -> str:
         """Return the query text, with the variables first, after, filterBy and withCount."""
@@ -101,15 +101,13 @@ class Fetch:
 def fetch_window(
     client: WizClient, dataset: QuerySpec, window: Window, *, filters: Mapping[str, Any], page_size: int
 ) -> Fetch:
-    """Fetch the nodes of `window`, in no order; `filters` are further keys of `filterBy`, empty ones are left out.
+    """Fetch the nodes of `window`, in no order; `filters` are the further keys of `filterBy`.
 
     Raises PermanentError and TransientError, while it is iterated, as `WizClient.execute` does; what came before an
     error is not the whole window.
     """
     report = FetchReport(window)
-    # Wiz may refuse an empty list in a filter.
-    chosen = {name: value for name, value in filters.items() if value is not None and value != []}
-    work = _Work(client, dataset, window, chosen, page_size, report)
+    work = _Work(client, dataset, window, filters, page_size, report)
     return Fetch(work.batches(), report)
 
 
@@ -125,8 +123,11 @@ class _Work:
     def batches(self) -> Generator[Batch]:
         requests, received = self.client.requests, self.client.bytes
         try:
-            for number, walk in enumerate(self.dataset.walks if not self.window.empty else ()):
-                yield from self._walk(walk.filter_field, number)
+            for number, walk in enumerate(self.dataset.walks):
+                if walk.filter_field is None:
+                    yield from self._walk_everything()
+                elif not self.window.empty:
+                    yield from self._walk(walk.filter_field, number)
         finally:
             self.report.requests = self.client.requests - requests
             self.report.bytes_received = self.client.bytes - received
@@ -153,6 +154,18 @@ class _Work:
                 f"Wiz counted {first.total} nodes by {filter_field} when the fetch began, {came} came."
             )
 
+    def _walk_everything(self) -> Generator[Batch]:
+        """Walk from the first page to the last, without a window: pages of one walk are as consistent as Wiz can be."""
+        came, total = 0, None
+        for page in self._connection(self.filters).pages(self.page_size, count=True):
+            if page.total is not None:
+                total = self.report.wiz_count = page.total
+            came += page.null_nodes + len(page.nodes)
+            yield from self._batch(page)
+        if total is not None and came < total:
+            self.report.missing += total - came
+            self.report.warnings.append(f"Wiz counted {total} nodes when the sweep began, {came} came.")
+
     def _slices(self, first: Page) -> int:
         if first.cursor is None:
             return 1
@@ -169,10 +182,12 @@ class _Work:
         self, filter_field: str, part: Window, *, count: bool = False, sleep: Sleep | None = None
     ) -> Iterator[Page]:
         bounds = {"after": format_time(part.start - EDGE), "before": format_time(part.end + EDGE)}
-        filter_by = {**self.filters, filter_field: bounds}
-        dataset = self.dataset
-        connection = Connection(self.client, dataset.query(), dataset.root, dataset.scope, filter_by)
+        connection = self._connection({**self.filters, filter_field: bounds})
         return connection.pages(self.page_size, count=count, sleep=sleep)
+
+    def _connection(self, filter_by: Mapping[str, Any]) -> Connection:
+        dataset = self.dataset
+        return Connection(self.client, dataset.query(), dataset.root, dataset.scope, filter_by)
 
     def _batch(self, page: Page) -> Iterator[Batch]:
         self.report.pages += 1
@@ -183,6 +198,8 @@ class _Work:
             yield batch
 
     def _wanted(self, node: Node) -> bool:
+        if not self.dataset.window_fields:
+            return True
         moment = next(filter(None, (parse_time(node.get(name)) for name in self.dataset.window_fields)), None)
         if moment is not None and moment not in self.window:
             self.report.outside_window += 1

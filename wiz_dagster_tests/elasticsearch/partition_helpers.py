@@ -80,7 +80,7 @@ def figures(report: WriteReport) -> dict[str, int]:
 
 def stored(client: Elasticsearch, namespace: str, day: str = DAY) -> list[dict[str, Any]]:
     """All hits of a day's documents, backing index and id included."""
-    stream = stream_name("issue", namespace)
+    stream = stream_name(ISSUE, namespace)
     client.indices.refresh(index=stream)
     query = {"bool": {"filter": {"term": {"labels.dagster_partition": day}}}}
     hits = client.search(index=stream, query=query, size=10_000)["hits"]["hits"]
@@ -99,5 +99,5 @@ def statuses(hits: Iterable[dict[str, Any]]) -> dict[str, str]:
 
 def backing_indices(client: Elasticsearch, namespace: str) -> list[str]:
     """The backing indices of the issues' stream, the oldest first."""
-    found = client.indices.resolve_index(name=stream_name("issue", namespace))
+    found = client.indices.resolve_index(name=stream_name(ISSUE, namespace))
     return sorted(found["data_streams"][0]["backing_indices"])

@@ -66,7 +66,7 @@ def frames_made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def _copy(client: Elasticsearch, namespace: str, hits: list[dict[str, Any]]) -> None:
     """Puts copies of documents, id included, into the stream's write index, as repeating after a rollover does."""
-    stream = stream_name("issue", namespace)
+    stream = stream_name(ISSUE, namespace)
     for hit in hits:
         client.create(index=stream, id=hit["_id"], document=hit["_source"])
 
@@ -140,7 +140,7 @@ def test_a_rollover_between_two_writes_makes_no_duplicates(
 ) -> None:
     land(zone, issues(5))
     write(zone, elasticsearch, namespace)
-    elasticsearch.indices.rollover(alias=stream_name("issue", namespace))
+    elasticsearch.indices.rollover(alias=stream_name(ISSUE, namespace))
     land(zone, [*issues(5), issue(5), issue(0, 1, status="RESOLVED")])
     assert figures(write(zone, elasticsearch, namespace)) == {"created": 2, "unchanged": 4, "deleted": 1}
     assert len(statuses(stored(elasticsearch, namespace))) == 6
@@ -156,7 +156,7 @@ def test_a_rollover_in_the_middle_of_a_write_makes_no_duplicates(
     create = BulkWriter.create
 
     def rolled_over(writer: BulkWriter, document_id: str, document: bytes) -> None:
-        elasticsearch.indices.rollover(alias=stream_name("issue", namespace))
+        elasticsearch.indices.rollover(alias=stream_name(ISSUE, namespace))
         _copy(elasticsearch, namespace, first)
         create(writer, document_id, document)
 
@@ -173,7 +173,7 @@ def test_copies_in_later_backing_indices_are_removed_and_the_first_stays(
     write(zone, elasticsearch, namespace)
     first = stored(elasticsearch, namespace)
     for planted in (first[:3], first[1:2]):
-        elasticsearch.indices.rollover(alias=stream_name("issue", namespace))
+        elasticsearch.indices.rollover(alias=stream_name(ISSUE, namespace))
         _copy(elasticsearch, namespace, planted)
     report = write(zone, elasticsearch, namespace)
     assert figures(report) == {"unchanged": 5, "deleted": 4}
@@ -210,13 +210,13 @@ def test_documents_of_other_days_and_namespaces_are_never_touched(
         write(zone, elasticsearch, namespace, day=day)
     write(zone, elasticsearch, other)
     elasticsearch.index(
-        index=stream_name("issue", namespace), op_type="create", document={"@timestamp": DAY, "message": "not of a run"}
+        index=stream_name(ISSUE, namespace), op_type="create", document={"@timestamp": DAY, "message": "not of a run"}
     )
     before = stored(elasticsearch, namespace, OTHER_DAY), stored(elasticsearch, other)
     land(zone, issues(5, version=1))
     assert figures(write(zone, elasticsearch, namespace)) == {"created": 5, "deleted": 5}
     assert (stored(elasticsearch, namespace, OTHER_DAY), stored(elasticsearch, other)) == before
-    assert elasticsearch.count(index=stream_name("issue", namespace))["count"] == 11
+    assert elasticsearch.count(index=stream_name(ISSUE, namespace))["count"] == 11
 
 
 RULES = [{"__typename": "Control", "id": "r1", "name": "one"}, {"__typename": "Control", "id": "r2", "name": "two"}]
@@ -228,7 +228,7 @@ def picky(elasticsearch: Elasticsearch, namespace: str, zone: LandingZone) -> st
     land(zone, [issue(0)], OTHER_DAY)
     write(zone, elasticsearch, namespace, day=OTHER_DAY)
     limit = {"index.mapping.nested_objects.limit": 1}
-    elasticsearch.indices.put_settings(index=stream_name("issue", namespace), settings=limit)
+    elasticsearch.indices.put_settings(index=stream_name(ISSUE, namespace), settings=limit)
     return namespace
 
 
@@ -322,7 +322,7 @@ def test_a_plan_older_than_the_landed_day_writes_nothing(
     land(zone, issues(2))
     with pytest.raises(TransientError):
         write_partition(partition, zone, Destination(elasticsearch, namespace, "run-1"))
-    assert not elasticsearch.indices.exists(index=stream_name("issue", namespace))
+    assert not elasticsearch.indices.exists(index=stream_name(ISSUE, namespace))
 
 
 def test_a_stream_without_a_template_is_refused_instead_of_becoming_an_index(
@@ -341,7 +341,7 @@ def test_without_the_privilege_to_refresh_the_stream_s_interval_is_waited_for(
 ) -> None:
     land(zone, issues(2))
     write(zone, elasticsearch, namespace)
-    stream = stream_name("issue", namespace)
+    stream = stream_name(ISSUE, namespace)
     waited: list[float] = []
 
     def forbidden(**given: Any) -> None:
@@ -368,7 +368,7 @@ def test_a_killed_write_is_completed_by_the_next(
 ) -> None:
     land(zone, issues(2500))
     ensure(elasticsearch, ISSUE, None)
-    stream = stream_name("issue", namespace)
+    stream = stream_name(ISSUE, namespace)
     soon = Backoff(attempts=50, first=0.1, most=0.2)
 
     def _ids() -> Listing:
@@ -430,9 +430,9 @@ def test_whatever_came_before_the_last_write_makes_it_what_was_landed(
         elif step == "write":
             write(zone, elasticsearch, namespace)
         elif step == "rollover":
-            elasticsearch.indices.rollover(alias=stream_name("issue", namespace))
+            elasticsearch.indices.rollover(alias=stream_name(ISSUE, namespace))
         elif step == "copy":
-            elasticsearch.indices.rollover(alias=stream_name("issue", namespace))
+            elasticsearch.indices.rollover(alias=stream_name(ISSUE, namespace))
             _copy(elasticsearch, namespace, list({hit["_id"]: hit for hit in hits}.values()))
         elif hits:
             elasticsearch.delete(index=hits[0]["_index"], id=hits[0]["_id"])

@@ -45,7 +45,7 @@ class SmallDataset(Dataset):
 def dataset(elasticsearch: Elasticsearch) -> Iterator[SmallDataset]:
     """A dataset of its own for a test; its template goes afterwards."""
     values = {name: getattr(DATASETS[0], name) for name in DATASETS[0].__dataclass_fields__}
-    small = SmallDataset(**{**values, "name": f"small{uuid.uuid4().hex[:10]}"})
+    small = SmallDataset(**{**values, **dict.fromkeys(("name", "stream"), f"small{uuid.uuid4().hex[:10]}")})
     yield small
     cleaning = elasticsearch.options(ignore_status=(400, 404, 405))  # the sandbox's build can't delete a stream
     cleaning.indices.delete_data_stream(name=stream_of(small))

@@ -199,11 +199,12 @@ def test_versions_of_one_node_that_differ_are_all_kept(wiz: ScriptedWiz, client:
     assert statuses == ["OPEN", "RESOLVED"]
 
 
-def test_filters_go_along_and_empty_ones_do_not(wiz: ScriptedWiz, client: WizClient) -> None:
-    filters = {"severity": ["HIGH"], "status": [], "project": None}
+def test_filters_go_along_with_the_window(wiz: ScriptedWiz, client: WizClient) -> None:
+    filters = {"severity": ["HIGH"], "resource": {"projectId": ["p"]}}
     list(fetch_window(client, Things(), DAY, filters=filters, page_size=50))
     assert wiz.asked[0]["filterBy"] == {
         "severity": ["HIGH"],
+        "resource": {"projectId": ["p"]},
         "at": {"after": "2024-05-31T23:59:59.999000Z", "before": "2024-06-02T00:00:00.001000Z"},
     }
 
