@@ -3,8 +3,8 @@
 A new dataset is a module that generates it and a record here (and its types in `schema.graphql`).
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wiz_dagster.sandbox.wiz.audit_nodes import AuditSource
@@ -12,25 +12,33 @@ from wiz_dagster.sandbox.wiz.issue_nodes import IssueSource
 from wiz_dagster.sandbox.wiz.source import Source
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Root:
     """One root field of the GraphQL API."""
 
     dataset: str
+    """What its nodes are generated for; `also` are the other datasets that read them."""
     field: str
     scope: str
     generate: Callable[[int, int, int], Source]
     """From a stream key, the first midnight in microseconds, and the nodes a day."""
-    times: tuple[str, ...]
-    """Filters of the `{after, before}` kind; each has its own name as a node's key."""
+    times: Mapping[str, str]
+    """Filters of the `{after, before}` kind to the node's key that they are about."""
     categories: Mapping[str, tuple[str, str]]
-    """Filter's name to the category's name and the dotted path of its value in a node."""
+    """Dotted path of a filter's list of values to the category's name and the dotted path of its value in a node."""
     version_order: str | None
     """Filtering by this time orders by it, ascending."""
     orders: Mapping[str, str]
     """`orderBy.field` to a time's name."""
     day_fields: tuple[str, ...]
     """Node keys that say which day a node belongs to: the first that isn't null."""
+    also: tuple[str, ...] = ()
+    ids: str = "id"
+    """Dotted path of the filter by id."""
+    defaults: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    """Path of a filter in `categories` to the values that hold when a request leaves it out."""
+    includes: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    """Switch that lets nodes in to the category's name and the dotted path: without it, those with true stay out."""
 
 
 ROOTS: tuple[Root, ...] = (
@@ -39,7 +47,7 @@ ROOTS: tuple[Root, ...] = (
         field="auditLogEntries",
         scope="admin:audit",
         generate=AuditSource,
-        times=("timestamp",),
+        times={"timestamp": "timestamp"},
         categories={
             "status": ("status", "status"),
             "actionV2": ("action", "action"),
@@ -56,7 +64,7 @@ ROOTS: tuple[Root, ...] = (
         field="issuesV2",
         scope="read:issues",
         generate=IssueSource,
-        times=("statusChangedAt", "createdAt", "resolvedAt"),
+        times={name: name for name in ("statusChangedAt", "createdAt", "resolvedAt")},
         categories={
             "status": ("status", "status"),
             "severity": ("severity", "severity"),
@@ -70,6 +78,8 @@ ROOTS: tuple[Root, ...] = (
 )
 
 BY_FIELD: Mapping[str, Root] = {root.field: root for root in ROOTS}
-BY_DATASET: Mapping[str, Root] = {root.dataset: root for root in ROOTS}
-GIVEN_COLUMNS: Mapping[str, Mapping[str, Any]] = {root.dataset: dict(root.categories.values()) for root in ROOTS}
-"""Per dataset: category's name to the path of its value, for nodes that were handed in."""
+BY_DATASET: Mapping[str, Root] = {name: root for root in ROOTS for name in (root.dataset, *root.also)}
+GIVEN_COLUMNS: Mapping[str, Mapping[str, Any]] = {
+    root.dataset: dict([*root.categories.values(), *root.includes.values()]) for root in ROOTS
+}
+"""Per dataset with nodes of its own: category's name to the path of its value, for nodes that were handed in."""

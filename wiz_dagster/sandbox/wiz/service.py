@@ -189,7 +189,12 @@ def _error(code: str, message: str, path: list[str], retry_after: str | None = N
 def _connection(page: Page, arguments: Mapping[str, Any], struck: list[Fault]) -> dict[str, Any]:
     """The connection as a node dict for the projection, with the page faults applied."""
     info = {"hasNextPage": page.has_next, "endCursor": page.end_cursor}
-    connection: dict[str, Any] = {"nodes": page.nodes, "pageInfo": info, "totalCount": page.total}
+    connection: dict[str, Any] = {
+        "nodes": page.nodes,
+        "pageInfo": info,
+        "totalCount": page.total,
+        "maxCountReached": False,
+    }
     for fault in struck:
         if fault.kind == "empty_page":
             connection |= {"nodes": [], "pageInfo": {"hasNextPage": True, "endCursor": page.detour}}

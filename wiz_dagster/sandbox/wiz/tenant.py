@@ -34,8 +34,7 @@ class Tenant:
         live: bool = False,
     ) -> None:
         """SettingsError for an unknown dataset, or figures that make no tenant."""
-        given = given or {}
-        unknown = sorted({*volumes, *given} - set(BY_DATASET))
+        unknown = sorted({*volumes, *(given or {})} - set(BY_DATASET))
         if unknown:
             raise SettingsError(f"The emulator has no dataset {unknown[0]!r}. It has {', '.join(sorted(BY_DATASET))}.")
         if days < 1 or any(not 1 <= volume <= _LARGEST_VOLUME for volume in volumes.values()):
@@ -45,13 +44,14 @@ class Tenant:
         self._now = now.astimezone(UTC)
         self._started = datetime.now(UTC) if live else None
         first_day = micros(datetime.combine(self._now.date() - timedelta(days=days - 1), datetime.min.time(), UTC))
-        self._sources: dict[str, Source] = {}
-        for root in ROOTS:
-            if root.dataset in given:
-                self._sources[root.dataset] = GivenSource(given[root.dataset], GIVEN_COLUMNS[root.dataset])
-            else:
-                volume = volumes.get(root.dataset, DEFAULT_VOLUMES[root.dataset])
-                self._sources[root.dataset] = root.generate(stream_key(seed, root.dataset), first_day, volume)
+        drawn = DEFAULT_VOLUMES | {BY_DATASET[name].dataset: volume for name, volume in volumes.items()}
+        handed = {BY_DATASET[name].dataset: nodes for name, nodes in (given or {}).items()}
+        self._sources: dict[str, Source] = {
+            root.dataset: GivenSource(handed[root.dataset], GIVEN_COLUMNS[root.dataset])
+            if root.dataset in handed
+            else root.generate(stream_key(seed, root.dataset), first_day, drawn[root.dataset])
+            for root in ROOTS
+        }
 
     @property
     def now(self) -> datetime:
@@ -61,5 +61,5 @@ class Tenant:
         return self._now + (datetime.now(UTC) - self._started)
 
     def source(self, dataset: str) -> Source:
-        """The nodes of a dataset."""
-        return self._sources[dataset]
+        """The nodes of a dataset; two that read the same root have the same."""
+        return self._sources[BY_DATASET[dataset].dataset]
