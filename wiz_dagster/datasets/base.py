@@ -5,6 +5,7 @@ The datasets themselves are one module each beside this one; `DATASETS` in the p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -70,6 +71,10 @@ class Dataset:
         """The GraphQL query, literally as its file has it."""
         return _text(f"{self.name}.graphql")
 
+    def selected_keys(self) -> frozenset[str]:
+        """The top-level keys of a node that the query selects, whatever the node's type."""
+        return _selected_keys(self.query())
+
     def fields(self) -> tuple[Field, ...]:
         """The fields of the documents."""
         return _fields(self.name)
@@ -83,3 +88,18 @@ def _text(name: str) -> str:
 @cache
 def _fields(name: str) -> tuple[Field, ...]:
     return read_fields(_text(f"{name}_fields.csv"))
+
+
+@cache
+def _selected_keys(query: str) -> frozenset[str]:
+    """Read without a parser, which would take longer to load than a small transform takes."""
+    keys: set[str] = set()
+    depth = 0
+    words = re.findall(r"\w+|[{}]", re.sub(r"\([^)]*\)|\.\.\.\s*on\s+\w+|#.*", "", query.partition(" nodes {")[2]))
+    for word in words:
+        depth += {"{": 1, "}": -1}.get(word, 0)
+        if depth < 0:
+            break
+        if depth == 0 and word != "}":
+            keys.add(word)
+    return frozenset(keys)

@@ -18,6 +18,10 @@ Values = list[Any]
 Shape = dict[str, "Shape | None"]
 """Keys of an object: None where texts, numbers, booleans or lists of them are due, a shape where objects are."""
 
+LONGEST_NAME = 64
+"""Characters of an unknown key or value that tell it apart where drift is counted."""
+_OF_GRAPHQL = frozenset({"__typename"})
+"""What any object may have besides."""
 _NOTHING: Node = {}
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _LONG = range(-(2**63), 2**63)
@@ -47,7 +51,7 @@ class Columns:
                 for key in node:
                     if key not in known_keys:
                         self._keep(row, key, node[key])
-                        self.drift[f"unknown key: {key[:64]}"] += 1
+                        self.drift[f"unknown key: {key[:LONGEST_NAME]}"] += 1
 
     def put(self, values: Values, *paths: str) -> None:
         """Take a finished column as it is, under each path."""
@@ -110,20 +114,38 @@ class Columns:
             moments = [next(filter(None, row), last_resort) for row in zip(*columns, strict=True)]
         self.put(moments, "@timestamp")
 
-    def objects(self, values: Values, source: str) -> list[Node]:
-        """The objects of a column, an empty one where there is none; what is no object is set aside."""
-        if {dict}.issuperset(map(type, values)):
-            return values
-        for row, value in enumerate(values):
-            if type(value) is not dict:
-                self.set_aside(row, source, value)
-        return [value if type(value) is dict else _NOTHING for value in values]
+    def objects(self, values: Values, source: str, known: frozenset[str] | None = None) -> list[Node]:
+        """The objects of a column, an empty one where there is none; what is no object is set aside.
+
+        So are keys of the objects that aren't known; None: an object may have any.
+        """
+        if not {dict}.issuperset(map(type, values)):
+            for row, value in enumerate(values):
+                if type(value) is not dict:
+                    self.set_aside(row, source, value)
+            values = [value if type(value) is dict else _NOTHING for value in values]
+        if known is not None and set().union(*values) - known - _OF_GRAPHQL:
+            for row, value in enumerate(values):
+                self.set_aside_unknown(row, source, value, known)
+        return values
+
+    def set_aside_unknown(self, row: int, source: str, item: Node, known: frozenset[str]) -> None:
+        """Keep an object's keys that have no place of their own under `source.key`, and count them."""
+        for key in self.unknown_keys(source, item, known):
+            self._keep(row, f"{source}.{key}", item[key])
+
+    def unknown_keys(self, source: str, item: Node, known: frozenset[str]) -> list[str]:
+        """The keys of an object that aren't known, counted as drift."""
+        unknown = [key for key in item if key not in known and key not in _OF_GRAPHQL]
+        for key in unknown:
+            self.drift[f"unknown key: {source}.{key[:LONGEST_NAME]}"] += 1
+        return unknown
 
     def expect(self, values: Iterable[Any], source: str, known: frozenset[str]) -> None:
         """Count the texts that are none of the known values of an enumeration."""
         for value in values:
             if type(value) is str and value not in known and value:
-                self.drift[f"unknown value: {source}={value[:64]}"] += 1
+                self.drift[f"unknown value: {source}={value[:LONGEST_NAME]}"] += 1
 
     def _checked(self, values: Values, source: str, fits: Callable[[Any], bool]) -> Values:
         checked = list(values)

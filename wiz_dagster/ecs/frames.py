@@ -33,6 +33,9 @@ class HasTransform(Protocol):
     def transform(self) -> Transform:
         """The pure function from nodes to columns."""
 
+    def selected_keys(self) -> frozenset[str]:
+        """The top-level keys that every node is asked for."""
+
 
 class EcsFrame(NamedTuple):
     """A frame and what drifted from the shapes that are known: sentence -> how often."""
@@ -59,9 +62,16 @@ def make_frame(dataset: HasTransform, lines: Sequence[bytes], options: EcsOption
 def frame_nodes(dataset: HasTransform, nodes: Sequence[Node], lines: Sequence[bytes], options: EcsOptions) -> EcsFrame:
     """The ECS frame of nodes that are parsed already; `lines` are their texts, in the same order."""
     columns = dataset.transform(nodes, options)
+    columns.drift += _gone(nodes, dataset.selected_keys())
     columns.constant(ECS_VERSION, "ecs.version")
     tags: list[Any] | None = list(options.tags) or None
     columns.constant(tags, "tags")
     if options.preserve_original_event:
         columns.put([line.decode() for line in lines], "event.original")
     return EcsFrame(pd.DataFrame(columns.by_path, dtype=object), columns.drift)
+
+
+def _gone(nodes: Sequence[Node], selected: frozenset[str]) -> Counter[str]:
+    """How many nodes lack a selected key altogether, by key; null is an answer."""
+    gone = selected - selected.intersection(*nodes)
+    return Counter({f"missing key: {key}": sum(key not in node for node in nodes) for key in gone})

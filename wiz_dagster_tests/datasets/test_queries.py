@@ -142,6 +142,15 @@ def test_a_query_selects_what_its_nodes_are_cut_and_versioned_by(dataset: Datase
     assert dataset.version_field is None or dataset.version_field in keys
 
 
+@each_dataset
+def test_the_keys_that_every_node_is_asked_for_are_those_of_the_query(dataset: Dataset) -> None:
+    (root,) = operation(dataset).selection_set.selections
+    assert isinstance(root, FieldNode)
+    (nodes,) = [one for one in root.selection_set.selections if one.name.value == "nodes"]
+    plain = [one for one in nodes.selection_set.selections if isinstance(one, FieldNode)]
+    assert dataset.selected_keys() == {(one.alias or one.name).value for one in plain if not one.directives}
+
+
 @pytest.mark.parametrize(
     ("name", "known"),
     [("audit", audit.KEYS), ("issue", issue.KEYS - {older for keys in issue.OLDER_KEYS.values() for older in keys})],
