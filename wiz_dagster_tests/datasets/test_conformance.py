@@ -4,7 +4,6 @@ import importlib.util
 import io
 import json
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -18,8 +17,8 @@ import pytest
 from wiz_dagster.datasets import DATASETS, dataset_named
 from wiz_dagster.transform import transform_lines
 from wiz_dagster_tests.datasets.making import problems
+from wiz_dagster_tests.differences import ROOT, table
 
-ROOT = Path(__file__).parents[2]
 CONFORMANCE = Path(os.environ.get("WIZ_SHARED") or ROOT.parent / "shared") / "conformance"
 NAMES = [dataset.name for dataset in DATASETS]
 IN_FORCE = ("preserve_original_event", "preserve_duplicate_custom_fields")
@@ -29,15 +28,6 @@ MOST_DEVIATIONS = 3 / 100
 needs_conformance_set = pytest.mark.skipif(
     not CONFORMANCE.is_dir(), reason="the conformance set isn't there; name its parent folder in WIZ_SHARED"
 )
-
-
-def table(heading: str) -> list[list[str]]:
-    """The rows of the table below a heading of docs/conformance.md."""
-    text = (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8")
-    section = re.split(r"^## ", text, flags=re.MULTILINE)
-    lines = next(part for part in section if part.startswith(heading)).splitlines()
-    rows = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    return rows[2:]
 
 
 def extras(name: str) -> list[str]:

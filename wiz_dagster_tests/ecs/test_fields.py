@@ -1,5 +1,8 @@
 """The vendored ECS facts and the datasets' field tables."""
 
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
 import pytest
 
 from wiz_dagster.datasets import DATASETS, dataset_named
@@ -7,8 +10,45 @@ from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.ecs.fields import ECS_VERSION, ecs_fields, read_fields
 from wiz_dagster.errors import PermanentError
 from wiz_dagster_tests.datasets.making import OPTIONS
+from wiz_dagster_tests.differences import table
+
+TEXTS = {"keyword", "constant_keyword", "wildcard", "text", "match_only_text"}
+NUMBERS = {"long", "float", "double", "scaled_float"}
+PATTERNS: tuple[tuple[set[str], tuple[str, ...]], ...] = (
+    (TEXTS, ("message", "*.message", "*event.original", "*.io.text", "*.message_id", "*registry.data.strings")),
+    (TEXTS, ("*url.path", "*url.full", "*url.original", "*.body.content", "*command_line", "*stack_trace")),
+    (TEXTS, ("*.title", "*.executable", "*.name", "*.working_directory", "*.full_name", "*file.path", "*os.full")),
+    (TEXTS, ("*file.target_path", "*email.subject", "*vulnerability.description", "*user_agent.original")),
+    ({"ip"}, ("ip", "*.ip", "*_ip")),
+    ({"date"}, ("*.timestamp", "*_timestamp", "created", "*.created", "ingested", "*.ingested", "*.start", "*.end")),
+    ({"date"}, ("*.not_after", "*.not_before", "*.accessed", "*.installed", "*.creation_date", "*.ctime", "*.mtime")),
+    ({"date"}, ("*.indicator.first_seen", "*.indicator.last_seen", "*.indicator.modified_at")),
+    ({"date"}, ("*threat.enrichments.matched.occurred",)),
+    (NUMBERS, ("*.score.*", "*_score*", "*.usage", "*.x509.public_key_exponent")),
+    ({"geo_point"}, ("location", "*.location")),
+    ({"flattened"}, ("*structured_data", "*exports", "*imports")),
+)
+"""Which types of ours hold values that fit the type which `ecs@mappings` (8.9 to 9.x) gives to such a name."""
+OBJECTS_TOO = (*PATTERNS[-2][1], *PATTERNS[-1][1])
+"""The patterns that take objects as well, so that no field of ours may lie below such a name."""
+
+COMMON = (
+    *("data_stream.dataset", "data_stream.namespace", "data_stream.type", "ecs.version", "tags"),
+    *("event.dataset", "event.ingested", "event.module", "event.original"),
+    *("labels.dagster_partition", "labels.dagster_run_id"),
+)
 
 each_dataset = pytest.mark.parametrize("dataset", DATASETS, ids=lambda dataset: dataset.name)
+
+
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def parents(name: str) -> Iterator[str]:
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name
 
 
 def test_ecs_is_there_with_types_lists_and_allowed_values() -> None:
@@ -22,14 +62,59 @@ def test_ecs_is_there_with_types_lists_and_allowed_values() -> None:
 
 
 @each_dataset
-def test_a_field_table_is_sorted_says_everything_and_names_ecs_fields_only_with_ecs_types(dataset: Dataset) -> None:
+def test_a_field_table_is_sorted_and_says_everything_in_plain_letters(dataset: Dataset) -> None:
     fields = dataset.fields()
     names = [field.name for field in fields]
     assert names == sorted(set(names))
     assert all(field.type and field.description for field in fields)
-    own = [field for field in fields if not field.is_ecs]
-    assert {field.name.split(".")[0] for field in own} <= {"wiz", "labels", "url"}
-    assert all(field.type == ecs_fields()[field.name].type for field in fields if field.is_ecs)
+    assert all(f"{field.name}{field.description}{field.source}".isascii() for field in fields)
+
+
+@each_dataset
+def test_the_fields_of_every_document_are_told_alike_in_every_table(dataset: Dataset) -> None:
+    told = {field.name: field for field in dataset.fields()}
+    known = {field.name: field for field in DATASETS[0].fields()}
+    assert [told.get(name) for name in COMMON] == [known[name] for name in COMMON]
+    assert told[f"wiz.{dataset.stream}.unmapped"].description == known["wiz.audit.unmapped"].description
+
+
+@each_dataset
+def test_a_field_that_has_fields_below_it_is_nested_and_none_lies_below_a_flattened_one(dataset: Dataset) -> None:
+    types = {field.name: field.type for field in dataset.fields()}
+    above = {parent for name in types for parent in parents(name)}
+    assert {types[name] for name in above & types.keys()} <= {"nested"}
+
+
+@each_dataset
+def test_a_field_has_the_type_that_ecs_gives_it(dataset: Dataset) -> None:
+    fields = [field for field in dataset.fields() if field.is_ecs]
+    assert [field.name for field in fields if field.type != ecs_fields()[field.name].type] == []
+
+
+@each_dataset
+def test_our_own_fields_stand_below_wiz_and_the_others_are_listed_with_a_reason(dataset: Dataset) -> None:
+    own = {field.name for field in dataset.fields() if not field.is_ecs}
+    ours = {name for name in own if name.startswith((f"wiz.{dataset.stream}.", "labels.dagster_"))}
+    assert own - ours <= {name for name, _ in table("Fields outside ECS")}
+
+
+@each_dataset
+def test_our_own_fields_fit_the_types_that_the_built_in_dynamic_templates_give(dataset: Dataset) -> None:
+    listed = {name for name, _ in table("Names that")}
+    own = [field for field in dataset.fields() if not field.is_ecs and field.name not in listed]
+    for field in own:
+        for fitting, patterns in PATTERNS:
+            if matches(field.name, patterns) and not (fitting is NUMBERS and field.name.endswith(".version")):
+                assert field.type in fitting, field.name
+        assert not any(matches(parent, OBJECTS_TOO) for parent in parents(field.name)), field.name
+
+
+def test_every_listed_exception_is_a_field_and_has_a_reason() -> None:
+    known = {field.name for dataset in DATASETS for field in dataset.fields()}
+    for heading in ("Fields outside ECS", "Names that"):
+        for name, why in table(heading):
+            assert name in known
+            assert why
 
 
 @each_dataset
