@@ -16,11 +16,13 @@ from wiz_dagster.dataset_settings import DatasetSettings, filter_by
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster.elasticsearch.partition import EcsPartition
+from wiz_dagster.errors import PermanentError
 from wiz_dagster.failures import dagster_failures
 from wiz_dagster.landing.io_manager import RawDay
 from wiz_dagster.landing.landed_day import LandedDay
 from wiz_dagster.resources import WizResource
-from wiz_dagster.wiz.windows import partition_window
+from wiz_dagster.settings import WizSettings
+from wiz_dagster.wiz.windows import Window, partition_window, snapshot_window
 
 OWNERS = ["team:security-data"]
 RETRY_POLICY = dg.RetryPolicy(max_retries=2, delay=20, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
@@ -28,6 +30,10 @@ RETRY_POLICY = dg.RetryPolicy(max_retries=2, delay=20, backoff=dg.Backoff.EXPONE
 DAY_MEANING = (
     "A day fetched later holds what last changed on that day, as it is then; what changed since is in its own day. "
     "Only what was landed in time is history."
+)
+SNAPSHOT_MEANING = (
+    "A day holds the last complete sweep that was begun on it. Wiz only tells what there is now, so only today can be "
+    "fetched; what was landed on earlier days can be written again."
 )
 
 
@@ -56,6 +62,11 @@ def ecs_key(dataset: Dataset) -> dg.AssetKey:
     return dg.AssetKey(["wiz", dataset.name])
 
 
+def day_meaning(dataset: Dataset) -> str:
+    """What a day of the dataset holds, for whoever backfills."""
+    return SNAPSHOT_MEANING if dataset.snapshot else DAY_MEANING
+
+
 def raw_asset(
     dataset: Dataset, settings: DatasetSettings, partitions: dg.PartitionsDefinition[str], retry_policy: dg.RetryPolicy
 ) -> dg.AssetsDefinition:
@@ -71,18 +82,25 @@ def raw_asset(
         pool="wiz_api",
         retry_policy=retry_policy,
         check_specs=checks.raw_specs(raw_key(dataset)),
-        description=f"{dataset.description} As Wiz returned it (`{dataset.root}`, `{dataset.scope}`). {DAY_MEANING}",
+        description=(
+            f"{dataset.description} As Wiz returned it (`{dataset.root}`, `{dataset.scope}`). {day_meaning(dataset)}"
+        ),
     )
     def fetch(context: dg.AssetExecutionContext, config: FetchConfig, wiz: WizResource) -> Iterator[Any]:
+        now = datetime.now(UTC)
         with dagster_failures():
             wiz_settings = wiz.settings()
+            if dataset.snapshot and config.filters is not None:
+                raise PermanentError(
+                    f"{dataset.name}: a sweep of some findings would count as one of all; set its filters in WIZ_CONFIG."
+                )
             chosen = settings.filters if config.filters is None else config.filters
             filters = filter_by(dataset, chosen, all_statuses=settings.all_statuses)
-        now = datetime.now(UTC)
+            window = _window(dataset, context.partition_key, now, wiz_settings)
         day = RawDay(
             dataset=dataset,
             day=context.partition_key,
-            window=partition_window(context.partition_key, now, wiz_settings.window_lag),
+            window=window,
             run_id=context.run_id,
             open_client=wiz.client,
             settings=wiz_settings,
@@ -118,7 +136,9 @@ def ecs_asset(
         retry_policy=retry_policy,
         check_specs=checks.ecs_specs(ecs_key(dataset), destination),
         metadata={"dagster/column_schema": _column_schema(dataset)},
-        description=f"{dataset.description} As ECS documents in `logs-wiz.{dataset.stream}-<namespace>`. {DAY_MEANING}",
+        description=(
+            f"{dataset.description} As ECS documents in `logs-wiz.{dataset.stream}-<namespace>`. {day_meaning(dataset)}"
+        ),
     )
     def documents(context: dg.AssetExecutionContext, config: EcsConfig, landed: LandedDay) -> Iterator[Any]:
         options = _options(dataset, settings, config, landed, geoip_database)
@@ -142,6 +162,12 @@ def _options(
         fetched_at=landed.fetched_at,
         geoip_database=geoip_database,
     )
+
+
+def _window(dataset: Dataset, day: str, now: datetime, settings: WizSettings) -> Window:
+    if dataset.snapshot:
+        return snapshot_window(day, now)
+    return partition_window(day, now, settings.window_lag)
 
 
 def _beyond_reach(dataset: Dataset, day: str, today: date) -> list[str]:

@@ -10,7 +10,7 @@ import copy
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +23,10 @@ from wiz_dagster.errors import SettingsError
 
 def _day(value: object) -> object:
     """YAML reads a day as a date, and a quoted one as text."""
-    return date.fromisoformat(value) if isinstance(value, str) else value
+    day = date.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(day, date) and day > datetime.now(UTC).date():
+        raise ValueError("expected a day that has begun, as YYYY-MM-DD")
+    return day
 
 
 def _retention(value: object) -> str:

@@ -32,12 +32,12 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
     settings = read_pipeline_settings(environment)
     by_dataset = read_dataset_settings(settings.config, DATASETS)
     datasets = [dataset for dataset in DATASETS if by_dataset[dataset.name].enabled]
-    partitions = daily(settings.start_date)
 
     assets: list[dg.AssetsDefinition] = []
     jobs, schedules = [], []
     for dataset in datasets:
         chosen = by_dataset[dataset.name]
+        partitions = daily(chosen.start_date or settings.start_date)
         assets.append(raw_asset(dataset, chosen, partitions, retry_policy))
         assets.append(
             ecs_asset(
@@ -56,7 +56,7 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
             description=f"Fetch a day of {dataset.name} from Wiz and write its documents.",
         )
         jobs.append(job)
-        schedules.append(daily_schedule(dataset.name, job.name, partitions, chosen.lookback))
+        schedules.append(daily_schedule(dataset, job.name, partitions, chosen.lookback))
 
     return dg.Definitions(
         assets=assets,

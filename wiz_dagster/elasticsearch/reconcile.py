@@ -113,6 +113,7 @@ class _Reconciliation:
         receipt = read_receipt(*self._place)
         trusted = (
             receipt is not None
+            and (receipt.generation == self._partition.landed.generation or not self._partition.dataset.snapshot)
             and receipt.fingerprint == self._fingerprint
             and receipt.generation <= self._partition.landed.generation
             and not listing.foreign

@@ -63,7 +63,15 @@ class LandingIOManager(dg.ConfigurableIOManager):
                 fetch_window(client, obj.dataset, obj.window, filters=obj.filters, page_size=obj.page_size) as fetch,
             ):
                 fetch.report.warnings.extend(obj.warnings)
-                obj.landed = zone.land(obj.dataset.name, obj.day, fetch, info, fetch.report, obj.dataset.version_field)
+                obj.landed = zone.land(
+                    obj.dataset.name,
+                    obj.day,
+                    fetch,
+                    info,
+                    fetch.report,
+                    obj.dataset.version_field,
+                    snapshot=obj.dataset.snapshot,
+                )
             obj.fetched = fetch.report
             day = zone.day(obj.dataset.name, obj.day)
         for warning in obj.fetched.warnings:

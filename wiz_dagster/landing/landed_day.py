@@ -63,6 +63,11 @@ class LandedDay:
         """When the latest fetch of the day started."""
         return max(fetch.fetched_at for fetch in self.manifest.fetches)
 
+    @property
+    def complete(self) -> bool:
+        """Whether the latest fetch brought everything that Wiz announced: no node of it was null."""
+        return max(self.manifest.fetches, key=lambda fetch: fetch.fetched_at).null_nodes == 0
+
     def batches(self, after_generation: int = 0, size: int = 2000) -> Iterator[LandedBatch]:
         """The newest captured version of each node, once, in batches of at most `size` of one part.
 

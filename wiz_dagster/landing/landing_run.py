@@ -33,6 +33,7 @@ class FetchFigures(Protocol):
     bytes_received: int
     wiz_count: int | None
     warnings: list[str]
+    null_nodes: int
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ class LandingRun:
             bytes_received=figures.bytes_received,
             wiz_count=figures.wiz_count,
             warnings=tuple(figures.warnings),
+            null_nodes=figures.null_nodes,
         )
 
     def report(self, generation: int) -> LandReport:

@@ -82,7 +82,10 @@ def part_files(parts: Iterable[PartRecord]) -> set[str]:
 
 
 class FetchRecord(FetchInfo):
-    """One whole fetch: `nodes` came, `new_nodes` of them weren't stored yet; `wiz_count` is what Wiz counted."""
+    """One whole fetch: `nodes` came, `new_nodes` of them weren't stored yet; `wiz_count` is what Wiz counted.
+
+    `null_nodes` are places in Wiz's lists that held nothing: nodes that exist and didn't come.
+    """
 
     landing_id: str
     nodes: int
@@ -92,10 +95,14 @@ class FetchRecord(FetchInfo):
     bytes_received: int
     wiz_count: int | None
     warnings: tuple[str, ...]
+    null_nodes: int = 0
 
 
 class Manifest(_Record):
-    """A landed day. `generation` grows by one whenever parts are added (0: landed, and nothing came so far)."""
+    """A landed day. `generation` grows by one whenever what it holds may change (0: landed, and nothing came so far).
+
+    `superseded` are the parts of a snapshot's earlier sweeps: kept, but not part of what the day holds.
+    """
 
     format: int = FORMAT
     tenant: Tenant
@@ -104,6 +111,7 @@ class Manifest(_Record):
     generation: int = 0
     parts: tuple[PartRecord, ...] = ()
     fetches: tuple[FetchRecord, ...] = ()
+    superseded: tuple[PartRecord, ...] = ()
 
     def with_fetch(self, fetch: FetchRecord, parts: tuple[PartRecord, ...]) -> "Manifest":
         """This manifest after one more fetch, which added `parts` (perhaps none)."""
@@ -114,6 +122,21 @@ class Manifest(_Record):
                 "generation": generation,
                 "parts": (*self.parts, *added),
                 "fetches": (*self.fetches, fetch)[-KEPT_FETCHES:],
+            }
+        )
+
+    def with_sweep(self, sweep: FetchRecord, parts: tuple[PartRecord, ...]) -> "Manifest":
+        """This manifest after one more sweep of a snapshot: the latest begun is what the day holds, nothing else."""
+        fetches = (*self.fetches, sweep)[-KEPT_FETCHES:]
+        if any(earlier.fetched_at > sweep.fetched_at for earlier in self.fetches):
+            return self.model_copy(update={"fetches": fetches, "superseded": (*self.superseded, *parts)})
+        generation = self.generation + 1
+        return self.model_copy(
+            update={
+                "generation": generation,
+                "parts": tuple(part.model_copy(update={"generation": generation}) for part in parts),
+                "fetches": fetches,
+                "superseded": (*self.superseded, *self.parts),
             }
         )
 

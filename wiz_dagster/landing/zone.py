@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from wiz_dagster.errors import PermanentError, TransientError
 from wiz_dagster.landing.landed_day import LandedDay
 from wiz_dagster.landing.landing_run import FetchFigures, LandingRun, LandReport, Nodes
-from wiz_dagster.landing.manifest import FetchInfo, Manifest, Tenant, part_files
+from wiz_dagster.landing.manifest import FetchInfo, Manifest, PartRecord, Tenant, part_files
 from wiz_dagster.landing.stamps import stamp_of
 from wiz_dagster.landing.store import Store
 
@@ -58,8 +58,12 @@ class LandingZone:
         fetch: FetchInfo,
         figures: FetchFigures,
         version_field: str | None,
+        *,
+        snapshot: bool = False,
     ) -> LandReport:
         """Merge a fetch of the day: store the lines that are new, record the fetch, lose nothing landed before.
+
+        A `snapshot` is a sweep of all there is at a moment: it takes the place of the day's sweep before.
 
         `figures` is read after `nodes` is exhausted, so it may be filled while they are drawn. Raises PermanentError
         for another tenant's zone, a full or read-only disk; an error out of `nodes` passes, with nothing landed.
@@ -67,7 +71,7 @@ class LandingZone:
         tenant = self._claimed_tenant()
         folder = day_folder(dataset, day)
         manifest, stored = self._manifest(folder)
-        run = LandingRun(self.store, folder, manifest.in_fetch_order() if manifest else (), fetch, version_field)
+        run = LandingRun(self.store, folder, _merged_into(manifest, snapshot), fetch, version_field)
         try:
             run.write(nodes)
         except BaseException:
@@ -77,14 +81,15 @@ class LandingZone:
         for _ in range(_ATTEMPTS):
             run.check_parts()
             base = manifest or Manifest(tenant=tenant, dataset=dataset, day=day)
-            merged = base.with_fetch(run.record(landing_id, figures), run.parts)
+            add = base.with_sweep if snapshot else base.with_fetch
+            merged = add(run.record(landing_id, figures), run.parts)
             if self.store.replace_if(f"{folder}/manifest.json", merged.to_json(), stored):
                 break
             manifest, stored = self._manifest(folder)
             if manifest is not None and landing_id in {known.landing_id for known in manifest.fetches}:
                 merged = manifest  # the replacement had succeeded, only its answer was lost
                 break
-            run.merge_again(manifest.in_fetch_order() if manifest else ())
+            run.merge_again(_merged_into(manifest, snapshot))
         else:
             raise TransientError(f"{dataset} of {day} is being landed by too many runs at once: run it again.")
         self.sweep(dataset, day)
@@ -99,7 +104,7 @@ class LandingZone:
         if not old:
             return []
         manifest, _ = self._manifest(folder)
-        named = part_files(manifest.parts) if manifest else set()
+        named = part_files((*manifest.parts, *manifest.superseded)) if manifest else set()
         swept = [name for name in old if name not in named]
         for name in swept:
             self.store.delete(f"{folder}/{name}")
@@ -149,6 +154,11 @@ class LandingZone:
                 f"{owner.api_host}; this one is at {self._tenant.api_host}): set WIZ_LANDING_URL to another place, or, "
                 f"if it is the same tenant with a new client id, delete {_TENANT_FILE} there."
             )
+
+
+def _merged_into(manifest: Manifest | None, snapshot: bool) -> tuple[PartRecord, ...]:
+    """The landed parts whose lines a fetch needn't store again."""
+    return manifest.in_fetch_order() if manifest and not snapshot else ()
 
 
 def day_folder(dataset: str, day: str) -> str:

@@ -51,6 +51,20 @@ def partition_window(day: str, now: datetime, lag: timedelta) -> Window:
     return Window(start, max(start, min(start + _DAY, settled)))
 
 
+def snapshot_window(day: str, now: datetime) -> Window:
+    """The moment `now` as an empty window, if it lies on `day` (YYYY-MM-DD, UTC).
+
+    Raises PermanentError for any other day: what Wiz held then can't be asked for any more, or not yet.
+    """
+    today = now.astimezone(UTC)
+    if day != f"{today:%Y-%m-%d}":
+        raise PermanentError(
+            f"Wiz only tells what there is now: today, {today:%Y-%m-%d} (UTC), can be fetched and {day[:40]} can't. "
+            "What was landed on that day can still be written again."
+        )
+    return Window(today, today)
+
+
 def cut(window: Window, n: int) -> list[Window]:
     """Cut `window` into at most `n` slices that follow each other without gap or overlap; none when it is empty.
 

@@ -25,6 +25,7 @@ class Figures:
     requests: int = 1
     bytes_received: int = 10
     wiz_count: int | None = None
+    null_nodes: int = 0
     warnings: list[str] = field(default_factory=list)
 
 

@@ -17,7 +17,7 @@ DAY = Window(datetime(2024, 6, 1, tzinfo=UTC), datetime(2024, 6, 2, tzinfo=UTC))
 
 @dataclass(frozen=True)
 class By:
-    filter_field: str
+    filter_field: str | None
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Things:
         return "query ($first: Int) { things(first: $first) { nodes { id } } }"
 
 
+SNAPSHOT = Things(walks=(By(None),), window_fields=())
 CHANGES = Things(walks=(By("changed"), By("created")), window_fields=("changed", "created"))
 
 
@@ -200,6 +201,7 @@ def test_versions_of_one_node_that_differ_are_all_kept(wiz: ScriptedWiz, client:
 
 
 def test_filters_go_along_with_the_window(wiz: ScriptedWiz, client: WizClient) -> None:
+    wiz.replies.append(page([]))
     filters = {"severity": ["HIGH"], "resource": {"projectId": ["p"]}}
     list(fetch_window(client, Things(), DAY, filters=filters, page_size=50))
     assert wiz.asked[0]["filterBy"] == {
@@ -255,3 +257,19 @@ def test_at_most_eight_requests_are_in_flight(wiz: ScriptedWiz, client: WizClien
     wiz.replies.extend([counted] * 200)
     ids(fetched(client))
     assert most <= 8
+
+
+def test_a_snapshot_is_walked_whole_without_a_window(wiz: ScriptedWiz, client: WizClient) -> None:
+    wiz.nodes = things(230)
+    fetch = fetch_window(client, SNAPSHOT, Window(DAY.start, DAY.start), filters={}, page_size=50)
+    assert ids(fetch) == sorted(node["id"] for node in wiz.nodes)
+    assert all("at" not in asked["filterBy"] for asked in wiz.asked)
+    assert (fetch.report.wiz_count, fetch.report.pages, fetch.report.missing) == (230, 5, 0)
+
+
+def test_a_sweep_that_brings_less_than_wiz_counted_warns(wiz: ScriptedWiz, client: WizClient) -> None:
+    wiz.replies.append(page([{"id": "a"}, None], totalCount=4))
+    fetch = fetch_window(client, SNAPSHOT, DAY, filters={}, page_size=50)
+    assert ids(fetch) == ["a"]
+    assert (fetch.report.missing, fetch.report.null_nodes) == (2, 1)
+    assert fetch.report.warnings == ["Wiz counted 4 nodes when the sweep began, 2 came."]

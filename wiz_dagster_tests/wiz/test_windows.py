@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wiz_dagster.errors import PermanentError
-from wiz_dagster.wiz.windows import Window, cut, format_time, parse_time, partition_window
+from wiz_dagster.wiz.windows import Window, cut, format_time, parse_time, partition_window, snapshot_window
 
 MOMENTS = st.timedeltas(timedelta(0), timedelta(days=40_000)).map(
     lambda offset: datetime(1990, 1, 1, tzinfo=UTC) + offset
@@ -107,3 +107,14 @@ def test_what_is_no_time_is_none(value: object) -> None:
 @given(st.text(max_size=40) | st.from_regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d*[+-]\d\d:\d\d"))
 def test_reading_a_time_never_raises(text: str) -> None:
     parse_time(text)
+
+
+def test_a_snapshot_is_of_the_moment_it_is_taken() -> None:
+    now = datetime(2024, 6, 1, 12, 30, tzinfo=UTC)
+    assert snapshot_window("2024-06-01", now) == Window(now, now)
+
+
+@pytest.mark.parametrize("day", ["2024-05-31", "2024-06-02", "yesterday"])
+def test_a_snapshot_of_another_day_is_refused_with_the_reason(day: str) -> None:
+    with pytest.raises(PermanentError, match=r"only tells what there is now: today, 2024-06-01 \(UTC\)"):
+        snapshot_window(day, datetime(2024, 6, 1, 12, 30, tzinfo=UTC))
