@@ -92,7 +92,7 @@ def raw_asset(
             wiz_settings = wiz.settings()
             if dataset.snapshot and config.filters is not None:
                 raise PermanentError(
-                    f"{dataset.name}: a sweep of some findings would count as one of all; set its filters in WIZ_CONFIG."
+                    f"A sweep of some of {dataset.name} would count as one of all: set its filters in WIZ_CONFIG."
                 )
             chosen = settings.filters if config.filters is None else config.filters
             filters = filter_by(dataset, chosen, all_statuses=settings.all_statuses)

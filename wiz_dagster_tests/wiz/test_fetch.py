@@ -260,11 +260,13 @@ def test_at_most_eight_requests_are_in_flight(wiz: ScriptedWiz, client: WizClien
 
 
 def test_a_snapshot_is_walked_whole_without_a_window(wiz: ScriptedWiz, client: WizClient) -> None:
-    wiz.nodes = things(230)
-    fetch = fetch_window(client, SNAPSHOT, Window(DAY.start, DAY.start), filters={}, page_size=50)
-    assert ids(fetch) == sorted(node["id"] for node in wiz.nodes)
-    assert all("at" not in asked["filterBy"] for asked in wiz.asked)
-    assert (fetch.report.wiz_count, fetch.report.pages, fetch.report.missing) == (230, 5, 0)
+    wiz.replies.append(page([{"id": "a", "at": moment(timedelta(days=-9))}], "more", totalCount=2))
+    wiz.replies.append(page([{"id": "b", "at": None}]))
+    filters = {"status": ["OPEN"]}
+    fetch = fetch_window(client, SNAPSHOT, Window(DAY.start, DAY.start), filters=filters, page_size=50)
+    assert ids(fetch) == ["a", "b"]
+    assert [asked["filterBy"] for asked in wiz.asked] == [filters, filters]
+    assert (fetch.report.wiz_count, fetch.report.pages, fetch.report.missing) == (2, 2, 0)
 
 
 def test_a_sweep_that_brings_less_than_wiz_counted_warns(wiz: ScriptedWiz, client: WizClient) -> None:
