@@ -82,8 +82,6 @@ def filter_by(
     left out, as Wiz may refuse an empty list. Raises `SettingsError` where Wiz has no such filter.
     """
     wanted: dict[str, Any] = copy.deepcopy(dict(dataset.always))
-    if all_statuses is not None and not dataset.statuses:
-        raise SettingsError(f"Wiz returns {dataset.name} of all statuses by itself: leave out all_statuses.")
     if dataset.statuses and all_statuses is not False:
         wanted["status"] = list(dataset.statuses)
     for name, values in filters.items():
@@ -119,6 +117,7 @@ def _mapping(path: Path | None, where: str, value: object) -> dict[str, Any]:
 
 def _one(path: Path | None, dataset: Dataset, given: dict[str, Any]) -> DatasetSettings:
     _refuse_unknown(path, f"datasets.{dataset.name}.", given, list(DatasetSettings.model_fields))
+    _refuse_meaningless(path, dataset, given)
     try:
         settings = DatasetSettings.model_validate(given)
         filter_by(dataset, settings.filters, all_statuses=settings.all_statuses)
@@ -130,6 +129,17 @@ def _one(path: Path | None, dataset: Dataset, given: dict[str, Any]) -> DatasetS
     except SettingsError as error:
         raise SettingsError(f"WIZ_CONFIG: {path}: datasets.{dataset.name}.filters: {error}") from None
     return settings
+
+
+def _refuse_meaningless(path: Path | None, dataset: Dataset, given: Mapping[str, Any]) -> None:
+    reasons = {}
+    if not dataset.statuses:
+        reasons["all_statuses"] = "Wiz returns all of them by itself"
+    if dataset.snapshot:
+        reasons["lookback"] = "Wiz only tells what there is now, so no earlier day can be asked for again"
+    for key, reason in reasons.items():
+        if key in given:
+            raise SettingsError(f"WIZ_CONFIG: {path}: datasets.{dataset.name}.{key}: {reason}; leave it out.")
 
 
 def _refuse_unknown(path: Path | None, prefix: str, given: Mapping[str, Any], known: list[str]) -> None:

@@ -172,6 +172,16 @@ def test_the_config_file_sets_what_varies_by_dataset(tmp_path: Path) -> None:
     [
         ("dataset: {}", r"unknown key dataset; did you mean datasets\?"),
         ("datasets: {issues: {}}", r"unknown key datasets.issues; did you mean datasets.issue\?"),
+        (
+            "datasets: {issue: {all_statuses: false}}",
+            r"issue.all_statuses: Wiz returns all of them by itself; leave it out",
+        ),
+        ("datasets: {issue: {start_date: 2999-01-01}}", r"issue.start_date: expected a day that has begun"),
+        ("datasets: {issue: {page_size: 501}}", r"issue.page_size: Input should be less than or equal to 500"),
+        (
+            "datasets: {audit: {filters: {project: [p]}}}",
+            r"filters: Wiz has no filter 'project' for audit; it has: status",
+        ),
         ("datasets: {issue: {tag: [a]}}", r"unknown key datasets.issue.tag; did you mean datasets.issue.tags\?"),
         ("datasets: {issue: {lookback: 0}}", r"datasets.issue.lookback"),
         ("datasets: {issue: {lookback: x}}", r"datasets.issue.lookback"),
