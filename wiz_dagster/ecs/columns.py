@@ -8,10 +8,10 @@ So are keys that nobody maps. Nothing here knows a dataset.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any
 
-from wiz_dagster.ecs.values import MAX_DEPTH, is_empty, is_ip, timestamp
+from wiz_dagster.ecs.values import LARGEST, MAX_DEPTH, boolean, is_empty, is_ip, number, timestamp
 
 Node = dict[str, Any]
 Values = list[Any]
@@ -24,6 +24,9 @@ _OF_GRAPHQL = frozenset({"__typename"})
 """What any object may have besides."""
 _NOTHING: Node = {}
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+_TEXTS = frozenset({str, type(None)})
+_NUMBERS = frozenset({float, int, type(None)})
+_BOOLEANS = frozenset({bool, type(None)})
 _LONG = range(-(2**63), 2**63)
 
 
@@ -45,6 +48,7 @@ class Columns:
         self.by_path: dict[str, Values] = {}
         self.drift: Counter[str] = Counter()
         self._unmapped: list[Node | None] = [None] * len(nodes)
+        self._repeated: set[tuple[int, str]] = set()
         self.by_path[f"{root}.unmapped"] = self._unmapped
         if not known_keys.issuperset(set().union(*nodes)):
             for row, node in enumerate(nodes):
@@ -82,9 +86,19 @@ class Columns:
         self.put(values, *paths)
         return values
 
+    def double(self, values: Values, source: str, *paths: str) -> Values:
+        """A column of numbers or lists of them, for a field of type `double` or `float`; texts of numbers are read."""
+        if not _NUMBERS.issuperset(map(type, values)) or not all(
+            -LARGEST <= value <= LARGEST for value in values if value is not None
+        ):
+            values = self._converted(values, source, number)
+        self.put(values, *paths)
+        return values
+
     def boolean(self, values: Values, source: str, *paths: str) -> Values:
-        """A column of true and false."""
-        values = self._checked(values, source, lambda value: type(value) is bool)
+        """A column of true and false, also where a text says so."""
+        if not _BOOLEANS.issuperset(map(type, values)):
+            values = self._converted(values, source, boolean)
         self.put(values, *paths)
         return values
 
@@ -96,11 +110,7 @@ class Columns:
 
     def date(self, values: Values, source: str, *paths: str) -> Values:
         """A column of moments, written as `timestamp()` does."""
-        moments = [None if value is None else timestamp(value) for value in values]
-        if moments.count(None) != values.count(None):
-            for row, (value, moment) in enumerate(zip(values, moments, strict=True)):
-                if moment is None:
-                    self.set_aside(row, source, value)
+        moments = self._converted(values, source, timestamp)
         self.put(moments, *paths)
         return moments
 
@@ -134,7 +144,7 @@ class Columns:
         for key in self.unknown_keys(source, item, known):
             self._keep(row, f"{source}.{key}", item[key])
 
-    def unknown_keys(self, source: str, item: Node, known: frozenset[str]) -> list[str]:
+    def unknown_keys(self, source: str, item: Node, known: Set[str]) -> list[str]:
         """The keys of an object that aren't known, counted as drift."""
         unknown = [key for key in item if key not in known and key not in _OF_GRAPHQL]
         for key in unknown:
@@ -143,6 +153,9 @@ class Columns:
 
     def expect(self, values: Iterable[Any], source: str, known: frozenset[str]) -> None:
         """Count the texts that are none of the known values of an enumeration."""
+        values = list(values)
+        if _TEXTS.issuperset(map(type, values)) and known.issuperset(filter(None, values)):
+            return
         for value in values:
             if type(value) is str and value not in known and value:
                 self.drift[f"unknown value: {source}={value[:LONGEST_NAME]}"] += 1
@@ -155,24 +168,40 @@ class Columns:
                 checked[row] = None
         return checked
 
+    def _converted(self, values: Values, source: str, convert: Callable[[Any], Any]) -> Values:
+        """The values as `convert` makes them; what it makes None of is set aside."""
+        converted = [None if value is None else convert(value) for value in values]
+        if converted.count(None) != values.count(None):
+            for row, (value, made) in enumerate(zip(values, converted, strict=True)):
+                if made is None:
+                    self.set_aside(row, source, value)
+        return converted
+
     def _keep(self, row: int, source: str, value: Any) -> None:
         kept = self._unmapped[row]
         if kept is None:
             kept = self._unmapped[row] = {}
-        earlier = kept.get(source)
-        kept[source] = value if earlier is None else [earlier, value]
+        if kept.get(source) is None:
+            kept[source] = value
+        elif (row, source) in self._repeated:
+            kept[source].append(value)
+        else:
+            kept[source] = [kept[source], value]
+            self._repeated.add((row, source))
 
 
 def fitted(columns: Columns, row: int, source: str, value: Any, shape: Shape) -> Any:
-    """An object, or a list of such, as far as it has that shape; the rest of it is set aside.
+    """An object, or a list of such, as far as it has that shape; values of another type are set aside.
 
-    Keys that the shape doesn't name stay as they are. The value itself isn't changed.
+    Keys that the shape doesn't name stay as they are and are counted. The value itself isn't changed.
     """
     if type(value) is list:
         return [fitted(columns, row, source, item, shape) for item in value]
     if type(value) is not dict:
         columns.set_aside(row, source, value)
         return None
+    if not shape.keys() >= value.keys():
+        columns.unknown_keys(source, value, shape.keys())
     fitting = value
     for key, below in shape.items():
         item = value.get(key)

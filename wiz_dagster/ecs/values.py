@@ -34,6 +34,11 @@ URL_PARTS = (
 
 TOO_DEEP = "(nested too deep to be written as JSON)"
 
+LARGEST = 3.4028234e38
+"""The largest number that a field of type `float` takes."""
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_BOOLEANS = {"true": True, "false": False}
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:[Zz]|[+-]\d\d:?\d\d)?)?",
     re.ASCII,
@@ -68,6 +73,23 @@ def _any_timestamp(text: str) -> str | None:
     if moment.tzinfo not in (None, UTC):
         moment = moment.astimezone(UTC)
     return moment.isoformat(timespec="milliseconds")[:23] + "Z"
+
+
+def number(value: Any) -> Any:
+    """The number, that of a text, or a list of such; None for what a field of type `float` would refuse."""
+    if type(value) is list:
+        numbers = [None if type(item) is list else number(item) for item in value]
+        return None if None in numbers else numbers
+    if type(value) is str:
+        value = float(value) if _NUMBER.fullmatch(value) else None
+    return value if type(value) in (float, int) and -LARGEST <= value <= LARGEST else None
+
+
+def boolean(value: Any) -> bool | None:
+    """True or false, also by their names in a text; None for anything else."""
+    if type(value) is str:
+        return _BOOLEANS.get(value.lower())
+    return value if type(value) is bool else None
 
 
 def is_ip(value: Any) -> bool:

@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wiz_dagster.ecs.values import MAX_DEPTH, TOO_DEEP, is_empty, is_ip, pruned, timestamp, url_parts
+from wiz_dagster.ecs.values import (
+    MAX_DEPTH,
+    TOO_DEEP,
+    boolean,
+    is_empty,
+    is_ip,
+    number,
+    pruned,
+    timestamp,
+    url_parts,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +55,24 @@ def test_a_time_is_written_in_utc_cut_to_milliseconds(text: str, moment: str) ->
 )
 def test_what_is_no_time_gives_none(value: Any) -> None:
     assert timestamp(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [(7, 7), (0.5, 0.5), ("7.5", 7.5), ("-1e3", -1000.0), ([1, "2.5"], [1, 2.5]), (0, 0)]
+    + [(odd, None) for odd in (True, "", "nan", "1_0", "1e999", 1e300, -1e300, "high", {"a": 1}, [1, "x"], [[1]])],
+)
+def test_a_number_is_read_from_a_text_or_a_list_and_fits_a_float(value: Any, read: Any) -> None:
+    assert number(value) == read
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [(True, True), (False, False), ("TRUE", True), ("false", False)]
+    + [(odd, None) for odd in ("", "yes", 0, 1, [True], {})],
+)
+def test_true_and_false_are_read_from_their_names_too(value: Any, read: bool | None) -> None:
+    assert boolean(value) is read
 
 
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
