@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from wiz_dagster.dataset_settings import filter_by
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.doctor.finding import Finding, find
 from wiz_dagster.errors import SettingsError
@@ -39,14 +40,11 @@ def _token(settings: WizSettings) -> str:
 
 
 def _one_node(client: WizClient, dataset: Dataset) -> str:
-    """Ask for one node of the last day; none is as good an answer."""
+    """Ask for one node, of the last day where the dataset has days; none is as good an answer."""
     now = datetime.now(UTC)
-    window = {"after": format_time(now - timedelta(days=1)), "before": format_time(now)}
-    variables = {
-        "first": 1,
-        "after": None,
-        "filterBy": {dataset.walks[0].filter_field: window},
-        "withCount": False,
-    }
+    wanted = filter_by(dataset, {})
+    if (filter_field := dataset.walks[0].filter_field) is not None:
+        wanted[filter_field] = {"after": format_time(now - timedelta(days=1)), "before": format_time(now)}
+    variables = {"first": 1, "after": None, "filterBy": wanted, "withCount": False}
     client.execute(dataset.query(), variables, scope=dataset.scope)
     return f"{dataset.scope} is there; {dataset.root} answers"
