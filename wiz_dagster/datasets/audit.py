@@ -41,6 +41,9 @@ KEYS = frozenset(
 STATUSES = frozenset({"ACCESS_DENIED", "FAILED", "INVALID", "SUCCESS"})
 ACTION_TYPES = frozenset({"AI_AGENT_ACTIVITY", "AUTHENTICATION", "MUTATION", "QUERY", "SCIM", "SUBSCRIPTION"})
 CLIENT_TYPES = frozenset({"A2A", "AI_AGENT", "MCP", "SLACK", "UNKNOWN", "WIZ_CHROME_EXTEND", "WIZ_PORTAL"})
+PERFORMER = frozenset({"id", "name", "user", "serviceAccount"})
+ACTOR = {"user": frozenset({"id", "name", "email"}), "serviceAccount": frozenset({"id", "name"})}
+"""The keys of who acted, as the performer's and as the deprecated key's object."""
 
 PARAMETERS = {
     "clientID": "client_id",
@@ -127,7 +130,7 @@ def _turned(rows: Sequence[tuple[Any, ...]], width: int) -> list[Values]:
 
 def _actors(columns: Columns, nodes: Sequence[Node], copies: bool) -> tuple[Values, ...]:
     """Fills the acting user and service account; returns what of the user belongs to `related.user`."""
-    performers = columns.objects(pluck(nodes, "performer"), "performer")
+    performers = columns.objects(pluck(nodes, "performer"), "performer", PERFORMER)
     columns.keyword(pluck(performers, "__typename"), "performer.__typename", "wiz.audit.performer.type")
     columns.keyword(pluck(performers, "id"), "performer.id", "wiz.audit.performer.id")
     columns.keyword(pluck(performers, "name"), "performer.name", "wiz.audit.performer.name")
@@ -144,9 +147,9 @@ def _actors(columns: Columns, nodes: Sequence[Node], copies: bool) -> tuple[Valu
 
 def _acting(columns: Columns, nodes: Sequence[Node], performers: Sequence[Node], kind: str, key: str) -> list[Node]:
     """The acting user (or service account): what the performer says of it, then what the deprecated key says."""
-    deprecated = columns.objects(pluck(nodes, key), key)
+    deprecated = columns.objects(pluck(nodes, key), key, ACTOR[key])
     acting = [item if item.get("__typename") == kind else {} for item in performers]
-    accounts = columns.objects(pluck(acting, key), f"performer.{key}")
+    accounts = columns.objects(pluck(acting, key), f"performer.{key}", ACTOR[key])
     return [
         {**old, **_said(snapshot, ("id", "name")), **_said(account, ("id", "name", "email"))} if snapshot else old
         for old, snapshot, account in zip(deprecated, acting, accounts, strict=True)

@@ -2,7 +2,8 @@
 
 The targets are those of Elastic's integration; beside them stands what it drops: description, the tenant's own link,
 why and by whom it was resolved, assignee, environments, cloud accounts, container and Kubernetes fields.
-How the lists inside an issue (rules, notes, projects, tickets) are renamed stands in `issue_lists.py`.
+How the lists inside an issue (rules, notes, projects, tickets) are renamed stands in `issue_lists.py`, its resource in
+`issue_entity.py`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from types import MappingProxyType
 from typing import Any
 
 from wiz_dagster.datasets.base import Dataset, Node, Walk
+from wiz_dagster.datasets.issue_entity import put_entities
 from wiz_dagster.datasets.issue_lists import (
-    NULL_TEXT,
     account,
     first_description,
+    no_null_text,
     note,
     people,
     project,
@@ -26,7 +28,7 @@ from wiz_dagster.datasets.issue_lists import (
 )
 from wiz_dagster.ecs.columns import Columns, Values, copy_to, pluck
 from wiz_dagster.ecs.options import EcsOptions
-from wiz_dagster.ecs.values import URL_PARTS, as_text, is_empty, timestamp, url_parts
+from wiz_dagster.ecs.values import as_text, is_empty, timestamp
 
 OLDER_KEYS = {
     "sourceRules": ("sourceRule", "control"),
@@ -63,28 +65,10 @@ KEYWORDS = {
     "environments": "wiz.issue.environments",
     "groupingType": "wiz.issue.grouping_type",
 }
-ENTITY_KEYWORDS = {
-    "cloudProviderURL": ("wiz.issue.entity_snapshot.cloud.provider_url",),
-    "externalId": ("wiz.issue.entity_snapshot.external_id",),
-    "id": ("wiz.issue.entity_snapshot.id",),
-    "name": ("wiz.issue.entity_snapshot.name",),
-    "fullResourceName": ("wiz.issue.entity_snapshot.full_resource_name",),
-    "nativeType": ("wiz.issue.entity_snapshot.native_type",),
-    "providerId": ("wiz.issue.entity_snapshot.provider_id",),
-    "resourceGroupId": ("wiz.issue.entity_snapshot.resource_group_id",),
-    "resourceGroupExternalId": ("wiz.issue.entity_snapshot.resource_group_external_id",),
-    "status": ("wiz.issue.entity_snapshot.status",),
-    "subscriptionId": ("wiz.issue.entity_snapshot.subscription.id",),
-    "subscriptionExternalId": ("wiz.issue.entity_snapshot.subscription.external_id", "cloud.account.id"),
-    "subscriptionName": ("wiz.issue.entity_snapshot.subscription.name", "cloud.account.name"),
-    "type": ("wiz.issue.entity_snapshot.type",),
-    "kubernetesClusterId": ("orchestrator.cluster.id",),
-    "kubernetesClusterName": ("orchestrator.cluster.name",),
-    "kubernetesNamespaceName": ("orchestrator.namespace",),
-    "containerServiceId": ("wiz.issue.entity_snapshot.container_service.id",),
-    "containerServiceName": ("wiz.issue.entity_snapshot.container_service.name",),
-}
-
+RESOLVER = frozenset({"type", "user", "serviceAccount"})
+USER = frozenset({"id", "name", "email"})
+ACCOUNT = frozenset({"id", "name"})
+ASSIGNEE = frozenset({"id", "name", "primaryEmail"})
 KEYS = frozenset(
     {
         "id",
@@ -121,7 +105,7 @@ def transform(nodes: Sequence[Node], options: EcsOptions) -> Columns:
     columns.boolean(
         pluck(nodes, "validatedAsExploitable"), "validatedAsExploitable", "wiz.issue.validated_as_exploitable"
     )
-    _entities(columns, nodes, copies)
+    put_entities(columns, _newest(nodes, "entitySnapshot"), copies)
     _lists(columns, nodes)
     _resolvers(columns, nodes)
     return columns
@@ -165,42 +149,16 @@ def _times(columns: Columns, nodes: Sequence[Node], options: EcsOptions) -> None
     columns.main_date(candidates, str(timestamp(options.fetched_at.isoformat())))
 
 
-def _entities(columns: Columns, nodes: Sequence[Node], copies: bool) -> None:
-    entities = columns.objects(_newest(nodes, "entitySnapshot"), "entitySnapshot")
-    prefix = "wiz.issue.entity_snapshot"
-    for key, paths in ENTITY_KEYWORDS.items():
-        columns.keyword(pluck(entities, key), f"entitySnapshot.{key}", *paths)
-    columns.keyword(
-        pluck(entities, "cloudPlatform"),
-        "entitySnapshot.cloudPlatform",
-        "cloud.provider",
-        *copy_to(copies, f"{prefix}.cloud.platform"),
-    )
-    columns.keyword(
-        pluck(entities, "region"), "entitySnapshot.region", "cloud.region", *copy_to(copies, f"{prefix}.region")
-    )
-    columns.date(pluck(entities, "createdAt"), "entitySnapshot.createdAt", f"{prefix}.created_at")
-    columns.put(_no_null_text(pluck(entities, "tags")), f"{prefix}.tags")
-    columns.put(_no_null_text(pluck(entities, "subscriptionTags")), f"{prefix}.subscription.tags")
-    urls = [url_parts(url) if type(url) is str and url else {} for url in pluck(entities, "cloudProviderURL")]
-    for part in URL_PARTS:
-        columns.put(pluck(urls, part), f"url.{part}")
-
-
-def _no_null_text(values: Values) -> Values:
-    return [None if value == NULL_TEXT else value for value in values]
-
-
 def _lists(columns: Columns, nodes: Sequence[Node]) -> None:
     for key, target, rename in (
         ("projects", "projects", project),
         ("serviceTickets", "service_tickets", ticket),
         ("notes", "notes", note),
     ):
-        values = _no_null_text(_newest(nodes, key))
+        values = no_null_text(_newest(nodes, key))
         columns.put(renamed_items(columns, values, rename), f"wiz.issue.{target}")
     columns.put([people(notes) for notes in columns.by_path["wiz.issue.notes"]], "related.user")
-    source_rules = rules(columns, _no_null_text(_newest(nodes, "sourceRules")))
+    source_rules = rules(columns, no_null_text(_newest(nodes, "sourceRules")))
     columns.put(source_rules, "wiz.issue.source_rules")
     columns.put([first_description(item) for item in source_rules], "message")
     accounts = renamed_items(columns, pluck(nodes, "cloudAccounts"), account)
@@ -208,11 +166,11 @@ def _lists(columns: Columns, nodes: Sequence[Node]) -> None:
 
 
 def _resolvers(columns: Columns, nodes: Sequence[Node]) -> None:
-    resolvers = columns.objects(pluck(nodes, "resolvedBy"), "resolvedBy")
+    resolvers = columns.objects(pluck(nodes, "resolvedBy"), "resolvedBy", RESOLVER)
     columns.keyword(pluck(resolvers, "type"), "resolvedBy.type", "wiz.issue.resolved_by.type")
-    users = columns.objects(pluck(resolvers, "user"), "resolvedBy.user")
-    accounts = columns.objects(pluck(resolvers, "serviceAccount"), "resolvedBy.serviceAccount")
-    assignees = columns.objects(pluck(nodes, "assignee"), "assignee")
+    users = columns.objects(pluck(resolvers, "user"), "resolvedBy.user", USER)
+    accounts = columns.objects(pluck(resolvers, "serviceAccount"), "resolvedBy.serviceAccount", ACCOUNT)
+    assignees = columns.objects(pluck(nodes, "assignee"), "assignee", ASSIGNEE)
     for objects, source, target, key, name in (
         (users, "resolvedBy.user", "resolved_by.user", "id", "id"),
         (users, "resolvedBy.user", "resolved_by.user", "name", "name"),

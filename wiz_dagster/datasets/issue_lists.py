@@ -32,6 +32,8 @@ RULE: Shape = dict.fromkeys(RULE_KEYWORDS.values())
 SUB_CATEGORIES: Shape = {"title": None, "category": {"name": None, "framework": {"name": None}}}
 NOTE: Shape = {
     "id": None,
+    "created_at": None,
+    "updated_at": None,
     "text": None,
     "user": {"name": None, "email": None},
     "service_account": {"name": None},
@@ -54,6 +56,12 @@ DESCRIPTIONS = (
     "cloudConfigurationRuleDescription",
 )
 """A rule's description, and the names it has in the older shape; the first that says something counts."""
+RULE_KEYS = frozenset({*RULE_KEYWORDS, *DESCRIPTIONS, "enabled", "securitySubCategories"})
+
+
+def no_null_text(values: Values) -> Values:
+    """The values, None in the place of the text `null`."""
+    return [None if value == NULL_TEXT else value for value in values]
 
 
 def renamed_items(columns: Columns, values: Values, rename: Rename) -> Values:
@@ -90,7 +98,8 @@ def project(columns: Columns, row: int, item: Node) -> Any:
     _rename(columns, row, "projects", kept, "businessUnit", "business_unit")
     profile = kept.get("riskProfile")
     if type(profile) is dict and "businessImpact" in profile:
-        kept["riskProfile"] = {key: value for key, value in profile.items() if key != "businessImpact"}
+        rest = {key: value for key, value in kept.pop("riskProfile").items() if key != "businessImpact"}
+        kept |= {"riskProfile": rest} if rest else {}
         kept["risk_profile"] = {"business_impact": profile["businessImpact"]}
     return fitted(columns, row, "projects", kept, PROJECT)
 
@@ -139,6 +148,7 @@ def _rule_items(columns: Columns, row: int, value: Any) -> list[Node]:
 
 
 def _rule(columns: Columns, row: int, rule: Node) -> Node:
+    columns.set_aside_unknown(row, "sourceRules", rule, RULE_KEYS)
     renamed = {target: rule.get(key) for key, target in RULE_KEYWORDS.items()}
     kept: Node = fitted(columns, row, "sourceRules", renamed, RULE)
     enabled = rule.get("enabled")

@@ -147,3 +147,11 @@ def test_odd_action_parameters_are_kept() -> None:
     assert made[0]["wiz"]["audit"]["unmapped"] == {"actionParameters": ["x"]}
     assert made[1]["wiz"]["audit"]["action_parameters"] == {"name": {"a": 1}}
     assert drift == {"wrong type: actionParameters": 1}
+
+
+def test_keys_that_an_actor_never_had_are_kept_and_counted() -> None:
+    performer = {"__typename": "UserSnapshot", "id": "s", "name": "n", "team": "red", "user": {"id": "u", "mfa": True}}
+    (made,), drift = documents(AUDIT, [audit(performer=performer, user={"__typename": "User", "id": "u", "rank": 3})])
+    unmapped = {"performer.team": "red", "performer.user.mfa": True, "user.rank": 3}
+    assert made["wiz"]["audit"]["unmapped"] == unmapped
+    assert drift == {f"unknown key: {key}": 1 for key in unmapped}

@@ -234,3 +234,34 @@ def test_what_has_another_type_inside_a_list_is_set_aside_and_the_rest_stays() -
         "cloudAccounts.id": {"a": 1},
     }
     assert repr(node) == given
+
+
+def test_keys_that_an_inner_object_never_had_are_kept_and_counted() -> None:
+    full = issue()
+    node = issue(
+        entitySnapshot={**full["entitySnapshot"], "zone": "eu-west-1b"},
+        sourceRules=[{"id": "r", "graphId": "g"}, {"id": "q", "graphId": "h"}, {"graphId": ["i"]}],
+        resolvedBy={"type": "USER", "user": {"id": "u", "rank": 3}, "bot": None},
+        assignee={"id": "a", "team": "red"},
+        notes=[{"text": "t", "mood": "good"}],
+        projects=[{"id": "p", "riskProfile": {"businessImpact": "HBI", "isActivelyDeveloped": "YES"}}],
+    )
+    (made,), drift = documents(ISSUE, [node])
+    wiz = made["wiz"]["issue"]
+    assert wiz["unmapped"] == {
+        "entitySnapshot.zone": "eu-west-1b",
+        "sourceRules.graphId": ["g", "h", ["i"]],
+        "resolvedBy.user.rank": 3,
+        "assignee.team": "red",
+    }
+    assert wiz["notes"] == [{"text": "t", "mood": "good"}]
+    assert wiz["projects"][0]["riskProfile"] == {"isActivelyDeveloped": "YES"}
+    assert drift == {
+        "unknown key: entitySnapshot.zone": 1,
+        "unknown key: sourceRules.graphId": 3,
+        "unknown key: resolvedBy.bot": 1,
+        "unknown key: resolvedBy.user.rank": 1,
+        "unknown key: assignee.team": 1,
+        "unknown key: notes.mood": 1,
+        "unknown key: projects.riskProfile": 1,
+    }
