@@ -15,7 +15,9 @@ from unittest import mock
 import dagster as dg
 from elasticsearch import Elasticsearch, helpers
 
+from wiz_dagster.datasets import dataset_named
 from wiz_dagster.definitions import build_definitions
+from wiz_dagster.elasticsearch.reconcile import stream_name
 from wiz_dagster.sandbox.wiz.server import WizEmulator
 from wiz_dagster.sandbox.wiz.tenant import Tenant
 
@@ -126,13 +128,13 @@ def pipeline_over(
 
 def documents_of(client: Elasticsearch, dataset: str, namespace: str, day: str = YESTERDAY) -> list[dict[str, Any]]:
     """Every document that the stream holds of a partition, over all backing indices, as Elasticsearch returns it."""
-    stream = f"logs-wiz.{dataset}-{namespace}"
+    stream = stream_name(dataset_named(dataset), namespace)
     client.indices.refresh(index=stream)
     query = {"term": {"labels.dagster_partition": day}}
     return list(helpers.scan(client, index=stream, query={"query": query}, size=1000))
 
 
-def file_documents(home: Path, dataset: str = "audit") -> list[dict[str, Any]]:
-    """Every document in the file of yesterday's partition, where documents go to files."""
-    file = home / "landing" / "documents" / "default" / dataset / f"{YESTERDAY}.ndjson"
+def file_documents(home: Path, dataset: str = "audit", day: str = YESTERDAY) -> list[dict[str, Any]]:
+    """Every document in the file of a partition, where documents go to files."""
+    file = home / "landing" / "documents" / "default" / dataset / f"{day}.ndjson"
     return [json.loads(line) for line in file.read_bytes().rstrip(b"\n").split(b"\n")]
