@@ -4,20 +4,18 @@ What an issue looks like depends on the moment it is asked for: a change that is
 filters need (times, status, severity, type, projects) are computed here in bulk; `issue_shapes` makes the nodes.
 """
 
-from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from wiz_dagster.sandbox.wiz.changing import ChangingSource
 from wiz_dagster.sandbox.wiz.hashing import Ordinals, below, mix, weighted
 from wiz_dagster.sandbox.wiz.issue_shapes import IssueFacts, IssueShapes
 from wiz_dagster.sandbox.wiz.pools import SEVERITIES
-from wiz_dagster.sandbox.wiz.source import Bounds, Category, GeneratedSource, Node
+from wiz_dagster.sandbox.wiz.source import Category, Node
 from wiz_dagster.sandbox.wiz.times import DAY, HOUR, NEVER, SECOND, Micros, cut, texts
 
 LIFE_DAYS = 12
-_DAYS_KEPT = 8
 TYPES = (
     "TOXIC_COMBINATION",
     "CLOUD_CONFIGURATION",
@@ -37,34 +35,16 @@ _NEVER_CHANGED, _CHANGED_AT_ONCE, _CHANGED_SOON, _CHANGED_LATER = range(4)
 _LIVES = (60, 500, 140, 300)
 
 
-class IssueSource(GeneratedSource):
+class IssueSource(ChangingSource):
     """Issues of a generated tenant."""
 
     life = LIFE_DAYS * DAY
+    changed_name = "statusChangedAt"
 
     def __init__(self, key: int, first_day: int, volume: int) -> None:
         """See `GeneratedSource`."""
         super().__init__(key, first_day, volume)
         self._shapes = IssueShapes(key)
-        self._changed_on = lru_cache(maxsize=_DAYS_KEPT)(self._find_changed_on)
-
-    def blocks(self, bounds: Bounds, now: int) -> Iterator[Ordinals]:
-        """By days of status change where that is what bounds them: a day is searched once, not for each slice of it."""
-        if "statusChangedAt" not in bounds or self.created_name in bounds:
-            yield from super().blocks(bounds, now)
-            return
-        after, before = bounds["statusChangedAt"]
-        first, last = max(after, self._first_day) // DAY, min(before, now) // DAY
-        for day in range(first, last + 1):
-            yield self._changed_on(day, now)
-
-    def _find_changed_on(self, day: int, now: int) -> Ordinals:
-        start = day * DAY
-        found = [np.empty(0, dtype=np.int64)]
-        for block in super().blocks({"statusChangedAt": (start - 1, start + DAY)}, now):
-            changed = self._changed(block, now)
-            found.append(block[(changed >= start) & (changed < start + DAY)])
-        return np.concatenate(found)
 
     def times(self, name: str, ordinals: Ordinals, now: int) -> Micros:
         """Of createdAt, statusChangedAt and resolvedAt."""
