@@ -1,0 +1,196 @@
+"""The ECS fields of detections, taken from their objects as `detection_shape.py` leaves them.
+
+One column a field over the whole batch. The targets are those of Elastic's integration; beside them stand the rule's
+MITRE tactics and techniques, hashes, the networks of the actors' addresses, Kubernetes cluster and namespace, the link
+to the issue.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from wiz_dagster.ecs.columns import Columns, Node, Values, pluck
+from wiz_dagster.ecs.geoip import place
+from wiz_dagster.ecs.options import EcsOptions
+from wiz_dagster.ecs.values import is_empty
+
+SEVERITIES = {"CRITICAL": 99, "HIGH": 73, "MEDIUM": 47, "LOW": 21, "INFORMATIONAL": 0}
+RECORD = "raw_audit_log_record"
+OF_EVENTS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("process.command_line",): ("command_line",),
+    ("process.executable", "process.name"): ("runtime_program", "name"),
+    ("process.parent.name",): ("parent_runtime_program", "name"),
+    ("source.ip", "related.ip"): ("actor_ip",),
+    ("source.as.number",): ("actor_ip_meta", "autonomous_system_number"),
+    ("source.as.organization.name",): ("actor_ip_meta", "autonomous_system_organization"),
+    ("cloud.instance.id",): (RECORD, "common", "vm_external_id"),
+    ("host.name", "related.hosts"): (RECORD, "common", "host_info", "hostname"),
+    ("file.path",): (RECORD, "alert", "file_event_details", "name"),
+    ("event.action",): (RECORD, "alert", "event", "kind"),
+}
+"""ECS fields that hold a list: what the triggering events have at that path, each value once."""
+OF_LISTS: dict[str, tuple[str, str]] = {
+    "cloud.account.id": ("cloud_accounts", "external_id"),
+    "cloud.account.name": ("cloud_accounts", "name"),
+    "cloud.provider": ("cloud_accounts", "cloud_provider"),
+    "organization.id": ("cloud_organizations", "id"),
+    "organization.name": ("cloud_organizations", "name"),
+}
+OF_RESOURCE: dict[str, tuple[str, ...]] = {
+    "orchestrator.cluster.id": ("kubernetes_cluster", "id"),
+    "orchestrator.cluster.name": ("kubernetes_cluster", "name"),
+    "orchestrator.namespace": ("kubernetes_namespace", "name"),
+}
+SYSTEMS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("windows", re.compile("windows")),
+    ("macos", re.compile("mac|darwin")),
+    ("linux", re.compile("linux|amazon|ubuntu|debian|centos|rhel|unix")),
+    ("android", re.compile("android")),
+    ("ios", re.compile("ios")),
+)
+"""ECS's names of operating systems; the first that fits counts."""
+ACCOUNTS = frozenset({"USER_ACCOUNT", "SERVICE_ACCOUNT"})
+MITRE = "MITRE ATT&CK"
+_TACTIC = re.compile(r"TA\d{4}", re.ASCII)
+_TECHNIQUE = re.compile(r"(T\d{4})(\.\d{3})?", re.ASCII)
+THREAT = ("tactic.id", "tactic.name", "technique.id", "technique.name")
+SUB_TECHNIQUE = ("technique.subtechnique.id", "technique.subtechnique.name")
+
+
+def put_severities(columns: Columns, severities: Values) -> None:
+    """`event.severity`, the number that stands for Wiz's word."""
+    columns.put([SEVERITIES.get(item.upper()) if type(item) is str else None for item in severities], "event.severity")
+
+
+def put_lists(columns: Columns, rows: Sequence[Node]) -> None:
+    """Cloud accounts and organizations."""
+    for path, (key, below) in OF_LISTS.items():
+        columns.put([distinct(pluck(_objects_in(row.get(key)), below)) for row in rows], path)
+
+
+def put_actors(columns: Columns, rows: Sequence[Node]) -> None:
+    """The main actor as ECS user."""
+    actors = [_object(row.get("primary_actor")) for row in rows]
+    emails = pluck(actors, "email")
+    columns.put(emails, "user.email")
+    columns.put([distinct([item]) for item in emails], "related.user")
+    columns.put(pluck(actors, "user_agent"), "user_agent.original")
+    accounts = [actor if str(actor.get("type")) in ACCOUNTS else {} for actor in actors]
+    columns.put(pluck(accounts, "id"), "user.id")
+    columns.put(pluck(accounts, "name"), "user.name")
+
+
+def put_resources(columns: Columns, rows: Sequence[Node]) -> None:
+    """The main resource, which gives its region away, as container, and where Kubernetes runs it."""
+    resources = [_object(row.get("primary_resource")) for row in rows]
+    columns.put([item.pop("region", None) for item in resources], "cloud.region")
+    containers = [item if str(item.get("type")).upper() == "CONTAINER" else {} for item in resources]
+    columns.put(pluck(containers, "external_id"), "container.id")
+    columns.put(pluck(containers, "name"), "container.name")
+    for path, keys in OF_RESOURCE.items():
+        columns.put([_at(item, keys) for item in resources], path)
+    clustered = [any(_object(item.get("kubernetes_cluster")).values()) for item in resources]
+    columns.put(["kubernetes" if item else None for item in clustered], "orchestrator.type")
+
+
+def put_rules(columns: Columns, rows: Sequence[Node]) -> None:
+    """The rule that matched, which gives away what ECS has a place for, and what it says of MITRE's matrix."""
+    matches = [_object(row.get("rule_match")) for row in rows]
+    rules = [_object(match.get("rule")) for match in matches]
+    columns.put([match.pop("version", None) for match in matches], "rule.version")
+    for key in ("id", "name", "description"):
+        columns.put([rule.pop(key, None) for rule in rules], f"rule.{key}")
+    filed = [_objects_in(rule.get("security_sub_categories")) for rule in rules]
+    columns.put([distinct([_at(item, ("category", "name")) for item in items]) for items in filed], "rule.category")
+    threats = [_threats(items) for items in filed]
+    for name in (*THREAT, *SUB_TECHNIQUE):
+        columns.put([distinct(threat.get(name, [])) for threat in threats], f"threat.{name}")
+    columns.put([MITRE if threat else None for threat in threats], "threat.framework")
+
+
+def _threats(sub_categories: Iterable[Node]) -> dict[str, list[Any]]:
+    """Values by their name below `threat.`, of the sub-categories in MITRE's framework."""
+    found: dict[str, list[Any]] = {}
+    for item in sub_categories:
+        category = _object(item.get("category"))
+        if "MITRE" not in str(_at(category, ("framework", "name"))).upper():
+            continue
+        tactic = _TACTIC.fullmatch(str(category.get("external_id")))
+        technique = _TECHNIQUE.search(str(item.get("external_id")))
+        if tactic:
+            _add(found, THREAT[:2], tactic[0], category.get("name"))
+        if technique and technique[2]:
+            _add(found, THREAT[2:3], technique[1])
+            _add(found, SUB_TECHNIQUE, technique[0], item.get("title"))
+        elif technique:
+            _add(found, THREAT[2:], technique[1], item.get("title"))
+    return found
+
+
+def _add(found: dict[str, list[Any]], names: Iterable[str], *values: Any) -> None:
+    for name, value in zip(names, values, strict=True):
+        found.setdefault(name, []).append(value)
+
+
+def put_events(columns: Columns, rows: Sequence[Node], options: EcsOptions) -> None:
+    """What the triggering events say, together."""
+    events = [_objects_in(_object(row.get("triggering_events")).get("nodes")) for row in rows]
+    for paths, keys in OF_EVENTS.items():
+        columns.put([distinct([_at(event, keys) for event in items]) for items in events], *paths)
+    systems = [distinct([_system(event) for event in items]) or [] for items in events]
+    columns.put([items[0] if len(items) == 1 else items for items in systems], "host.os.type")
+    hashes = [
+        [_at(row, ("runtime_details", "hash")), *pluck(items, "hash")] for row, items in zip(rows, events, strict=True)
+    ]
+    columns.put([distinct(items) for items in hashes], "related.hash")
+    database = options.geoip_database
+    columns.put([_place(database, items) for items in events], "source.geo")
+
+
+def _system(event: Node) -> str | None:
+    name = _at(event, (RECORD, "common", "host_info", "os_type"))
+    if type(name) is not str:
+        return None
+    return next((system for system, words in SYSTEMS if words.search(name.lower())), None)
+
+
+def _place(database: Path | None, events: Iterable[Node]) -> Node | None:
+    """The first address that the database knows; without one, the country that Wiz gives."""
+    if database is not None:
+        for address in distinct(pluck(list(events), "actor_ip")) or ():
+            if found := place(database, address):
+                return found
+    codes = distinct([_at(event, ("actor_ip_meta", "country_code")) for event in events])
+    return {"country_iso_code": codes[0]} if codes else None
+
+
+def distinct(values: list[Any]) -> list[Any] | None:
+    """The texts, numbers and booleans that say something, those of lists too, each once; None when there is none."""
+    kept: dict[Any, None] = {}
+    for value in values:
+        for item in value if type(value) is list else (value,):
+            if type(item) is not dict and type(item) is not list and not is_empty(item):
+                kept[item] = None
+    return list(kept) or None
+
+
+def _object(value: Any) -> Node:
+    return value if type(value) is dict else {}
+
+
+def _objects_in(value: Any) -> list[Node]:
+    """The objects of a list, or the single one."""
+    items = value if type(value) is list else (value,)
+    return [item for item in items if type(item) is dict]
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    """What stands at that path of keys, None where an object on the way is missing."""
+    for key in path:
+        if type(value) is not dict:
+            return None
+        value = value.get(key)
+    return value
