@@ -1,13 +1,12 @@
-"""Answers a query's selection from node dicts: parsed and validated by graphql-core, projected by generated functions.
+"""Answers a selection of a validated query from node dicts, by generated functions.
 
 One function is generated for each selection set and concrete type, which is far quicker than `execute()`; a test holds
 the two together. It is lenient where `execute()` isn't: a value that violates the schema stays itself, a key that the
 node lacks is absent from the answer.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -15,22 +14,18 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLError,
+    GraphQLField,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
-    OperationDefinitionNode,
-    OperationType,
     SelectionNode,
     SelectionSetNode,
     build_schema,
     get_named_type,
     is_abstract_type,
     is_composite_type,
-    parse,
-    validate,
 )
-from graphql.execution.values import get_argument_values, get_directive_values, get_variable_values
+from graphql.execution.values import get_argument_values, get_directive_values
 from graphql.type import (
     GraphQLIncludeDirective,
     GraphQLInterfaceType,
@@ -46,16 +41,6 @@ class BadQueryError(Exception):
     """The query or its variables don't fit the schema; the message says where."""
 
 
-@dataclass(frozen=True)
-class RootSelection:
-    """One root field of a query, with its arguments and what it selects of the connection."""
-
-    key: str
-    field: str
-    arguments: Mapping[str, Any]
-    connection: Project
-
-
 @cache
 def schema() -> GraphQLSchema:
     """The part of Wiz's schema that the emulator knows."""
@@ -69,69 +54,7 @@ class Shared(dict[str, Any]):
 _SHARED_KEPT = 4096
 
 
-class Query:
-    """A parsed and validated query; `select` brings in the variables."""
-
-    def __init__(self, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
-        self._operation = operation
-        self._fragments = fragments
-        self._compiled: dict[tuple[tuple[str, bool], ...], list[tuple[str, FieldNode, Project]]] = {}
-
-    def select(self, variables: Mapping[str, Any]) -> list[RootSelection]:
-        """The root fields with coerced arguments; BadQueryError when a variable doesn't fit."""
-        coerced = get_variable_values(schema(), self._operation.variable_definitions or (), dict(variables))
-        if isinstance(coerced, list):
-            raise BadQueryError(coerced[0].message)
-        # Only @include and @skip make a selection depend on variables, and those are Booleans.
-        switches = tuple((name, value) for name, value in coerced.items() if isinstance(value, bool))
-        if switches not in self._compiled:
-            self._compiled[switches] = list(self._compile(coerced))
-        return [
-            RootSelection(key, node.name.value, _arguments(node, coerced), connection)
-            for key, node, connection in self._compiled[switches]
-        ]
-
-    def _compile(self, coerced: Mapping[str, Any]) -> Iterator[tuple[str, FieldNode, Project]]:
-        compiler = _Compiler(self._fragments, coerced)
-        for key, nodes in compiler.fields(_query_type(), [self._operation.selection_set]).items():
-            name = nodes[0].name.value
-            if name not in _query_type().fields:
-                raise BadQueryError(f"The emulator answers no {name} at the root of a query.")
-            sets = [node.selection_set for node in nodes if node.selection_set]
-            yield key, nodes[0], compiler.value(_query_type().fields[name].type, sets)
-
-
-def _query_type() -> GraphQLObjectType:
-    found = schema().query_type
-    assert found is not None  # noqa: S101  # the schema text has one
-    return found
-
-
-def _arguments(node: FieldNode, coerced: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return get_argument_values(_query_type().fields[node.name.value], node, dict(coerced))
-    except GraphQLError as error:
-        raise BadQueryError(error.message) from error
-
-
-@lru_cache(maxsize=256)
-def read_query(text: str) -> Query:
-    """Parse and validate; BadQueryError with graphql-core's own message."""
-    try:
-        document = parse(text)
-    except GraphQLError as error:
-        raise BadQueryError(error.message) from error
-    errors = validate(schema(), document)
-    if errors:
-        raise BadQueryError(errors[0].message)
-    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    if len(operations) != 1 or operations[0].operation is not OperationType.QUERY:
-        raise BadQueryError("Send exactly one operation, a query.")
-    fragments = {n.name.value: n for n in document.definitions if isinstance(n, FragmentDefinitionNode)}
-    return Query(operations[0], fragments)
-
-
-class _Compiler:
+class Compiler:
     """Turns selection sets into functions, with the variables of one request."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
@@ -193,6 +116,19 @@ class _Compiler:
         otherwise = self._generated(declared, sets)
         return lambda node: by_name.get(node.get("__typename"), otherwise)(node)
 
+    def _of_field(self, declared: GraphQLField, node: FieldNode, sets: list[SelectionSetNode]) -> Project:
+        """With what the field's arguments say: `first` cuts, a cursor leads nowhere, others change nothing."""
+        function = self.value(declared.type, sets)
+        arguments = get_argument_values(declared, node, self._variables)
+        if arguments.get("after") is not None:
+            raise BadQueryError(f"The emulator serves the first nodes of {node.name.value} only: leave out after.")
+        first: int | None = arguments.get("first")
+        if first is None:
+            return function
+        if first < 0:
+            raise BadQueryError(f"first of {node.name.value} must be at least 0, not {first}.")
+        return _cut(first, function)
+
     def _generated(self, concrete: _Composite, sets: list[SelectionSetNode]) -> Project:
         """An abstract type stands for a node that doesn't say what it is: every fragment's fields are tried."""
         names: dict[str, Any] = {}
@@ -203,7 +139,7 @@ class _Compiler:
                 lines.append(f"    out[{key!r}] = node.get('__typename', {concrete.name!r})")
                 continue
             inner = [node.selection_set for node in nodes if node.selection_set]
-            function = self.value(_type_of(concrete, field), inner) if inner else _same
+            function = self._of_field(_declaration(concrete, field), nodes[0], inner) if inner else _same
             names[f"f{number}"] = function
             value = f"node[{field!r}]" if function is _same else f"f{number}(node[{field!r}])"
             lines.append(f"    if {field!r} in node: out[{key!r}] = {value}")
@@ -217,6 +153,20 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _cut(first: int, project: Project) -> Project:
+    """For a list or a connection: only so many of its nodes."""
+
+    def cut(value: Any) -> Any:
+        if isinstance(value, list):
+            return project(value[:first])
+        nodes = value.get("nodes") if isinstance(value, dict) else None
+        if isinstance(nodes, list) and len(nodes) > first:
+            value = {**value, "nodes": nodes[:first], "pageInfo": {"hasNextPage": True, "endCursor": None}}
+        return project(value)
+
+    return cut
+
+
 def _holds(condition: str, concrete: _Composite) -> bool:
     """Whether a fragment on the named type holds for a node of the other; any may for one of unknown type."""
     if not isinstance(concrete, GraphQLObjectType) or condition == concrete.name:
@@ -225,8 +175,8 @@ def _holds(condition: str, concrete: _Composite) -> bool:
     return isinstance(other, GraphQLInterfaceType | GraphQLUnionType) and schema().is_sub_type(other, concrete)
 
 
-def _type_of(concrete: _Composite, field: str) -> GraphQLOutputType:
-    """The field's type; of an abstract type, that of any type it can be which has the field."""
+def _declaration(concrete: _Composite, field: str) -> GraphQLField:
+    """The field's; of an abstract type, that of any type it can be which has the field."""
     possible = [concrete] if isinstance(concrete, GraphQLObjectType) else schema().get_possible_types(concrete)
-    found: GraphQLOutputType = next(one.fields[field].type for one in possible if field in one.fields)
+    found: GraphQLField = next(one.fields[field] for one in possible if field in one.fields)
     return found

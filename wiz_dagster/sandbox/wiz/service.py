@@ -13,7 +13,8 @@ import orjson
 
 from wiz_dagster.sandbox.wiz.faults import Fault, Faults
 from wiz_dagster.sandbox.wiz.paging import Page, Paging
-from wiz_dagster.sandbox.wiz.projection import BadQueryError, RootSelection, read_query
+from wiz_dagster.sandbox.wiz.projection import BadQueryError
+from wiz_dagster.sandbox.wiz.queries import RootSelection, read_query
 from wiz_dagster.sandbox.wiz.roots import BY_FIELD
 from wiz_dagster.sandbox.wiz.tokens import Client, TokenDesk
 

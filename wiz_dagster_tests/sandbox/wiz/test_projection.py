@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from graphql import GraphQLEnumType, GraphQLSchema, build_schema, execute_sync, is_abstract_type, parse
 
-from wiz_dagster.sandbox.wiz.projection import BadQueryError, read_query, schema
+from wiz_dagster.sandbox.wiz.projection import BadQueryError, schema
+from wiz_dagster.sandbox.wiz.queries import read_query
 from wiz_dagster.sandbox.wiz.tenant import Tenant
 from wiz_dagster.sandbox.wiz.times import micros
 
