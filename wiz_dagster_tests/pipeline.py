@@ -29,7 +29,7 @@ NO_RETRY = dg.RetryPolicy(max_retries=0)
 
 def small_tenant(**volumes: int) -> Tenant:
     """Ten days of a tenant with some nodes a day."""
-    return Tenant(now=NOW, seed=7, days=10, volumes={"audit": 60, "issue": 60} | volumes)
+    return Tenant(now=NOW, seed=7, days=10, volumes={"audit": 60, "issue": 60, "detection": 30} | volumes)
 
 
 def wiz_environment(emulator: WizEmulator, home: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wiz_dagster.sandbox.wiz.audit_nodes import AuditSource
+from wiz_dagster.sandbox.wiz.detection_nodes import DetectionSource
 from wiz_dagster.sandbox.wiz.issue_nodes import IssueSource
 from wiz_dagster.sandbox.wiz.source import Source
 
@@ -74,6 +75,24 @@ ROOTS: tuple[Root, ...] = (
         version_order="statusChangedAt",
         orders={"CREATED_AT": "createdAt", "STATUS_CHANGED_AT": "statusChangedAt", "RESOLVED_AT": "resolvedAt"},
         day_fields=("statusChangedAt", "createdAt"),
+    ),
+    Root(
+        dataset="detection",
+        field="detections",
+        scope="read:detections",
+        generate=DetectionSource,
+        times={name: name for name in ("updatedAt", "createdAt")},
+        categories={
+            "type.equals": ("type", "type"),
+            "severity.equals": ("severity", "severity"),
+            "projectId": ("project", "projects.id"),
+            "cloudAccountOrCloudOrganizationId.equals": ("account", "cloudAccounts.id"),
+        },
+        version_order=None,
+        orders={"CREATED_AT": "createdAt", "UPDATED_AT": "updatedAt"},
+        day_fields=("updatedAt",),
+        ids="id.equals",
+        defaults={"type.equals": ("GENERATED_THREAT",)},
     ),
 )
 

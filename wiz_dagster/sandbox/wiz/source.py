@@ -28,6 +28,9 @@ _BLOCK = 200_000
 class Source(Protocol):
     """The nodes of one dataset, numbered from zero."""
 
+    kept_for: int | None
+    """Microseconds after which Wiz drops a node, counted from the date that says its day; None: never."""
+
     def span(self, earliest: int, latest: int) -> range:
         """Ordinals among which are all with a time in [earliest, latest], some of them perhaps not yet created."""
 
@@ -55,6 +58,7 @@ class GeneratedSource:
     """
 
     life = 0
+    kept_for: int | None = None
     created_name = "createdAt"
 
     def __init__(self, key: int, first_day: int, volume: int) -> None:
@@ -98,7 +102,9 @@ class GeneratedSource:
 
 
 class GivenSource:
-    """Nodes served as they are, however odd; missing or unreadable times count as null."""
+    """Nodes served as they are, however odd or old; missing or unreadable times count as null."""
+
+    kept_for: int | None = None
 
     def __init__(self, nodes: Sequence[Node], columns: Mapping[str, str]) -> None:
         """`columns` maps a category's name to the path of the value in a node, dotted, lists walked through."""

@@ -30,12 +30,13 @@ def nodes_of_window(tenant: Tenant, dataset: str, start: datetime, end: datetime
     """
     now = tenant.now
     source = tenant.source(dataset)
+    oldest = start if source.kept_for is None else max(start, now - timedelta(microseconds=source.kept_for))
     everything = source.span(micros(start), micros(end))
     for first in range(everything.start, everything.stop, _CHUNK):
         ordinals = np.arange(first, min(first + _CHUNK, everything.stop), dtype=np.int64)
         for node in source.nodes(ordinals, micros(now)):
             moment = moment_of(node, dataset)
-            if moment is not None and start <= moment < end and moment <= now:
+            if moment is not None and oldest <= moment < end and moment <= now:
                 yield node
 
 
