@@ -21,13 +21,13 @@ from wiz_dagster.datasets.issue_lists import (
     no_null_text,
     note,
     people,
-    project,
     renamed_items,
     rules,
     ticket,
 )
 from wiz_dagster.ecs.columns import Columns, Values, copy_to, pluck
 from wiz_dagster.ecs.options import EcsOptions
+from wiz_dagster.ecs.projects import project
 from wiz_dagster.ecs.values import as_text, is_empty, timestamp
 
 OLDER_KEYS = {

@@ -38,13 +38,6 @@ NOTE: Shape = {
     "user": {"name": None, "email": None},
     "service_account": {"name": None},
 }
-PROJECT: Shape = {
-    "id": None,
-    "name": None,
-    "slug": None,
-    "business_unit": None,
-    "risk_profile": {"business_impact": None},
-}
 TICKET: Shape = dict.fromkeys(("id", "external_id", "name", "url"))
 ACCOUNT: Shape = dict.fromkeys(("id", "external_id", "name", "cloud_provider"))
 NULL_TEXT = "null"
@@ -90,18 +83,6 @@ def note(columns: Columns, row: int, item: Node) -> Any:
         elif value is not None:
             columns.set_aside(row, f"notes.{key}", value)
     return fitted(columns, row, "notes", kept, NOTE)
-
-
-def project(columns: Columns, row: int, item: Node) -> Any:
-    """A project: business unit and impact in snake case; other keys of the risk profile stay where they were."""
-    kept = dict(item)
-    _rename(columns, row, "projects", kept, "businessUnit", "business_unit")
-    profile = kept.get("riskProfile")
-    if type(profile) is dict and "businessImpact" in profile:
-        rest = {key: value for key, value in kept.pop("riskProfile").items() if key != "businessImpact"}
-        kept |= {"riskProfile": rest} if rest else {}
-        kept["risk_profile"] = {"business_impact": profile["businessImpact"]}
-    return fitted(columns, row, "projects", kept, PROJECT)
 
 
 def ticket(columns: Columns, row: int, item: Node) -> Any:

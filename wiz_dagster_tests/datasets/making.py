@@ -95,6 +95,8 @@ def fits(kind: str, value: Any) -> bool:
         return isinstance(value, bool)
     if kind == "long":
         return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+    if kind in ("double", "float"):
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 3.41e38
     if kind == "ip":
         return isinstance(value, str) and bool(ip_address(value))
     raise AssertionError(f"the test knows no type {kind}")
