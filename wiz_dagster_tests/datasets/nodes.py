@@ -375,6 +375,154 @@ DETECTION: dict[str, Any] = {
 }
 
 
+VULNERABILITY: dict[str, Any] = {
+    "id": "3c2b1a09-0004-4d00-9000-00000000d001",
+    "portalUrl": "https://app.wiz.example/explorer/vulnerability-findings/3c2b1a09",
+    "name": "CVE-2026-1001",
+    "vulnerabilityExternalId": "CVE-2026-1001",
+    "CVEDescription": "A parser reads beyond its buffer.",
+    "CVSSSeverity": "HIGH",
+    "severity": "CRITICAL",
+    "nvdSeverity": "HIGH",
+    "vendorSeverity": "MEDIUM",
+    "weightedSeverity": None,
+    "score": 8.1,
+    "nvdScore": 8.1,
+    "cnaScore": 7,
+    "vendorScore": None,
+    "exploitabilityScore": 2.2,
+    "impactScore": 5.9,
+    "cvssv2": {"vectorString": None},
+    "cvssv3": {"vectorString": "CVSS:3.1/AV:N/AC:H/PR:N/UI:N/S:U/C:H/I:H/A:H", "temporalScore": 7.1},
+    "cvssv4": None,
+    "effectiveAttackVector": "NETWORK",
+    "categories": ["RCE", "DOS"],
+    "epssSeverity": "HIGH",
+    "epssPercentile": 97.5,
+    "epssProbability": 0.42,
+    "hasExploit": True,
+    "hasCisaKevExploit": False,
+    "cisaKevReleaseDate": "2026-02-01T00:00:00Z",
+    "cisaKevDueDate": "2026-02-22T00:00:00Z",
+    "isHighProfileThreat": False,
+    "hasInitialAccessPotential": True,
+    "exploitabilityValidationStatus": "UNKNOWN",
+    "status": "REJECTED",
+    "statusUpdatedAt": "2026-03-03T00:00:00Z",
+    "resolutionReason": "RISK_ACCEPTED",
+    "rejectionExpiredAt": "2026-06-01T00:00:00Z",
+    "firstDetectedAt": "2026-02-02T10:00:00.063767Z",
+    "firstDetectedAtSource": "2026-02-02T09:00:00Z",
+    "lastDetectedAt": "2026-03-04T05:06:07.891234Z",
+    "resolvedAt": None,
+    "updatedAt": "2026-03-04T06:00:00.123456Z",
+    "publishedDate": "2026-01-31T00:00:00Z",
+    "description": "The package `parser` 1.2.3 on web-1 is vulnerable to CVE-2026-1001.",
+    "dataSourceName": "House advisories",
+    "detectionMethod": "PACKAGE",
+    "origin": "WIZ",
+    "link": "https://advisories.example/1001",
+    "detailedName": "parser",
+    "version": "1.2.3",
+    "fixedVersion": "1.2.4",
+    "recommendedVersion": "1.3.0",
+    "hasFix": True,
+    "fixDate": "2026-02-03T00:00:00Z",
+    "remediation": "update parser",
+    "locationPath": "/usr/lib/libparser.so",
+    "codeLibraryLanguage": None,
+    "transitivity": "DIRECT",
+    "rootComponent": {"name": "web-frame"},
+    "isMaliciousPackage": False,
+    "isClientSide": False,
+    "isEndOfLife": False,
+    "isOperatingSystemEndOfLife": True,
+    "technologyEndOfLifeAt": "2027-01-01T00:00:00Z",
+    "validatedInRuntime": True,
+    "validatedInRuntimeSource": ["SENSOR"],
+    "runtimeValidationResult": "LOADED",
+    "reachability": "REACHABLE",
+    "environments": ["PRODUCTION"],
+    "relatedIssueAnalytics": {
+        "issueCount": 3,
+        "criticalSeverityCount": 1,
+        "highSeverityCount": 2,
+        "mediumSeverityCount": 0,
+        "lowSeverityCount": 0,
+        "informationalSeverityCount": 0,
+    },
+    "originFinding": {"externalId": "q-1", "name": "Parser flaw", "sourceUrl": "https://scanner.example/q-1"},
+    "note": {
+        "text": "waits for the release",
+        "createdAt": "2026-03-03T00:00:00Z",
+        "updatedAt": "2026-03-03T01:00:00Z",
+        "user": {"name": "Grace", "email": "grace@corp.example"},
+        "serviceAccount": {"name": "bot"},
+    },
+    "layerMetadata": {"id": "l-1", "details": "RUN get parser", "isBaseLayer": False, "layerHash": "sha256:0a"},
+    "projects": [
+        {
+            "id": "p-1",
+            "name": "Payments",
+            "slug": "payments",
+            "businessUnit": "Retail",
+            "riskProfile": {"businessImpact": "HBI"},
+        }
+    ],
+    "ignoreRules": [
+        {"id": "ir-1", "name": "accepted", "enabled": True, "expiredAt": "2026-06-01T00:00:00Z", "origin": "WIZ"}
+    ],
+    "selectedIgnoreRules": [
+        {"id": "ir-1", "name": "accepted", "enabled": True, "expiredAt": "2026-06-01T00:00:00Z", "origin": "WIZ"},
+        {"id": "ir-2", "name": "in the code", "origin": "VERSION_CONTROL_SYSTEM"},
+    ],
+    "vulnerableAsset": {
+        "id": "va-1",
+        "type": "VIRTUAL_MACHINE",
+        "nativeType": "ec2#instance",
+        "name": "Web-1",
+        "region": "eu-west-1",
+        "externalId": "i-1",
+        "providerUniqueId": "arn:aws:ec2:eu-west-1:112233445566:instance/i-1",
+        "cloudProviderURL": "https://console.example/ec2#i-1",
+        "cloudPlatform": "AWS",
+        "status": "Active",
+        "subscriptionName": "prod",
+        "subscriptionExternalId": "112233445566",
+        "subscriptionId": "sub-1",
+        "resourceGroupExternalId": "rg-ext-1",
+        "tags": {"Name": "web-1", "aws:autoscaling:groupName": "web", "io.example.image": "x", "empty": ""},
+        "scanSource": ["WORKLOAD"],
+        "isUsedOnPrem": False,
+        "hasLimitedInternetExposure": True,
+        "hasWideInternetExposure": False,
+        "isAccessibleFromVPN": False,
+        "isAccessibleFromOtherVnets": True,
+        "isAccessibleFromOtherSubscriptions": False,
+        "operatingSystem": "Linux",
+        "operatingSystemDistribution": {"name": "Amazon Linux"},
+        "ipAddresses": ["203.0.113.9", "10.0.0.1"],
+        "imageName": "base-7",
+        "imageExternalId": "ami-7",
+        "computeInstanceGroup": {"id": "g-1", "name": "web", "externalId": "asg-web"},
+    },
+}
+CONTAINER: dict[str, Any] = {
+    "id": "va-2",
+    "type": "CONTAINER",
+    "name": "shop-web",
+    "ImageExternalId": "registry.example/shop@sha256:0b",
+    "VmExternalId": "i-1",
+    "ServerlessContainer": False,
+    "PodNamespace": "shop",
+    "PodName": "shop-web-7d9",
+    "NodeName": "node-3",
+    "operatingSystemDistribution": {"name": "Alpine"},
+    "executionControllers": [{"id": "ec-1", "name": "shop-web", "entityType": "KUBERNETES_DEPLOYMENT"}],
+}
+"""What a vulnerability's asset has when it is a container."""
+
+
 def audit(**changes: Any) -> dict[str, Any]:
     """The audit entry with some keys changed."""
     return deepcopy(AUDIT) | changes
@@ -388,3 +536,13 @@ def issue(**changes: Any) -> dict[str, Any]:
 def detection(**changes: Any) -> dict[str, Any]:
     """The detection with some keys changed."""
     return deepcopy(DETECTION) | changes
+
+
+def vulnerability(**changes: Any) -> dict[str, Any]:
+    """The vulnerability finding with some keys changed."""
+    return deepcopy(VULNERABILITY) | changes
+
+
+def asset(**changes: Any) -> dict[str, Any]:
+    """The vulnerable asset of that finding with some keys changed."""
+    return deepcopy(VULNERABILITY["vulnerableAsset"]) | changes

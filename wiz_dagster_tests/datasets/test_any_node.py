@@ -14,9 +14,14 @@ from wiz_dagster.ecs.documents import frame_documents
 from wiz_dagster.ecs.frames import make_frame
 from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster_tests.datasets.making import FETCHED_AT, problems
-from wiz_dagster_tests.datasets.nodes import AUDIT, ISSUE
+from wiz_dagster_tests.datasets.nodes import AUDIT, DETECTION, ISSUE, VULNERABILITY
 
-FULL: dict[str, dict[str, Any]] = {"audit": AUDIT, "issue": ISSUE}
+FULL: dict[str, dict[str, Any]] = {
+    "audit": AUDIT,
+    "issue": ISSUE,
+    "vulnerability": VULNERABILITY,
+    "detection": DETECTION,
+}
 OPTIONS = EcsOptions(
     tags=(), fetched_at=FETCHED_AT, preserve_original_event=True, preserve_duplicate_custom_fields=True
 )
@@ -102,7 +107,8 @@ def test_huge_values_are_kept(dataset: Dataset) -> None:
     text = "x" * 1_000_000
     (made,) = documents_of(dataset, [json.dumps({"id": text, "huge": list(range(50_000))}).encode()])
     assert made["event"]["id"] == text
-    assert len(made["wiz"][dataset.name]["unmapped"]["huge"]) == 50_000
+    own = made["wiz"][dataset.stream]
+    assert len(own.get("unmapped", own)["huge"]) == 50_000
 
 
 @each_dataset
