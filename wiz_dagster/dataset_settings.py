@@ -39,25 +39,40 @@ def _retention(value: object) -> str:
 class DatasetSettings(BaseModel):
     """One dataset's settings; the defaults are those of Elastic's integration where it has the same setting."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, strict=True, use_attribute_docstrings=True
+    )
 
     enabled: bool = True
+    """Whether the dataset's assets, job and schedule are there."""
     start_date: Annotated[date, BeforeValidator(_day)] | None = None
-    """The first day of the dataset's partitions; None: WIZ_START_DATE."""
+    """The first day of the dataset's partitions; without it `WIZ_START_DATE`."""
     page_size: int | None = Field(default=None, ge=1, le=500)
-    """Nodes asked for with one request; None: WIZ_PAGE_SIZE."""
+    """Nodes asked for with one request; without it `WIZ_PAGE_SIZE`."""
     all_statuses: bool | None = None
-    """False: only what Wiz returns when no status is asked for, which is open findings. For findings only."""
+    """Whether findings of all statuses are asked for; without them Wiz returns open findings only."""
     tags: list[str] | None = None
-    """None: the integration's own, `forwarded` and `wiz-<dataset>`."""
+    """`tags` of every document, in the place of the integration's own."""
     preserve_original_event: bool = False
+    """Keep the node as Wiz sent it in `event.original`."""
     preserve_duplicate_custom_fields: bool = False
+    """Keep those `wiz.*` fields whose value stands in an ECS field too."""
     lookback: int = Field(default=3, ge=1, le=30)
     """How many days before today the daily schedule asks for again."""
     retention: Annotated[str, BeforeValidator(_retention)] | None = None
-    """How long Elasticsearch keeps the documents; None: for ever."""
+    """How long Elasticsearch keeps the documents, in days or hours such as `90d`; without it for ever."""
     filters: Mapping[str, list[str]] = Field(default_factory=dict)
-    """Applied by Wiz: setting name, such as `severity`, to the values wanted."""
+    """Filter name to the values wanted, applied by Wiz; without it everything is asked for."""
+
+
+def without_meaning(dataset: Dataset) -> dict[str, str]:
+    """The settings that mean nothing for the dataset, each with the reason."""
+    reasons = {}
+    if not dataset.statuses:
+        reasons["all_statuses"] = "Wiz returns all of them by itself"
+    if dataset.snapshot:
+        reasons["lookback"] = "Wiz only tells what there is now, so no earlier day can be asked for again"
+    return reasons
 
 
 def read_dataset_settings(path: Path | None, datasets: Sequence[Dataset]) -> dict[str, DatasetSettings]:
@@ -132,12 +147,7 @@ def _one(path: Path | None, dataset: Dataset, given: dict[str, Any]) -> DatasetS
 
 
 def _refuse_meaningless(path: Path | None, dataset: Dataset, given: Mapping[str, Any]) -> None:
-    reasons = {}
-    if not dataset.statuses:
-        reasons["all_statuses"] = "Wiz returns all of them by itself"
-    if dataset.snapshot:
-        reasons["lookback"] = "Wiz only tells what there is now, so no earlier day can be asked for again"
-    for key, reason in reasons.items():
+    for key, reason in without_meaning(dataset).items():
         if key in given:
             raise SettingsError(f"WIZ_CONFIG: {path}: datasets.{dataset.name}.{key}: {reason}; leave it out.")
 
