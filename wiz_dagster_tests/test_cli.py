@@ -70,7 +70,7 @@ def test_setup_prints_the_templates_without_connecting() -> None:
     outcome = wiz_dagster("setup", "--print", ELASTICSEARCH_URL="http://127.0.0.1:9")
     templates = json.loads(outcome.stdout)
     patterns = {pattern for template in templates.values() for pattern in template["index_patterns"]}
-    assert patterns == {f"logs-wiz.{dataset.name}-*" for dataset in DATASETS}
+    assert patterns == {f"logs-wiz.{dataset.stream}-*" for dataset in DATASETS}
 
 
 def test_the_emulator_serves_until_sigterm(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from wiz_dagster.sandbox.wiz.server import WizEmulator
 from wiz_dagster.sandbox.wiz.truth import nodes_of_day
 from wiz_dagster_tests.pipeline import YESTERDAY, Pipeline, file_documents, small_tenant, wiz_environment
 
-DATASETS = ("audit", "issue")
+DATASETS = ("audit", "issue", "detection")
 KEYS = {dg.AssetKey(path) for name in DATASETS for path in (["wiz", "raw", name], ["wiz", name])}
 SECRETS = (
     "WIZ_CLIENT_ID",
@@ -110,8 +110,9 @@ def with_config(folder: Path, text: str) -> dict[str, str]:
 
 def test_a_dataset_that_is_off_leaves_nothing_behind(tmp_path: Path) -> None:
     made = build_definitions(with_config(tmp_path, "datasets: {issue: {enabled: false}}"))
-    assert made.resolve_asset_graph().get_all_asset_keys() == {key for key in KEYS if key.path[-1] == "audit"}
-    assert [schedule.name for schedule in made.schedules or ()] == ["audit_daily"]
+    left = {name for name in DATASETS if name != "issue"}
+    assert made.resolve_asset_graph().get_all_asset_keys() == {key for key in KEYS if key.path[-1] in left}
+    assert {schedule.name for schedule in made.schedules or ()} == {f"{name}_daily" for name in left}
     assert "issue_job" not in {job.name for job in made.resolve_all_job_defs()}
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from wiz_dagster.datasets.audit import AUDIT
 from wiz_dagster.datasets.base import Dataset
+from wiz_dagster.datasets.detection import DETECTION
 from wiz_dagster.datasets.issue import ISSUE
 from wiz_dagster.errors import PermanentError
 
-DATASETS: tuple[Dataset, ...] = (AUDIT, ISSUE)
+DATASETS: tuple[Dataset, ...] = (AUDIT, ISSUE, DETECTION)
 
 
 def dataset_named(name: str) -> Dataset:

@@ -78,7 +78,7 @@ def fitted_object(columns: Columns, row: int, source: str, value: Node, shape: S
             continue
         name = field_name(key)
         kind = shape.get(name)
-        if kind == "keyword" and type(item) is str:
+        if (kind == "keyword" and type(item) is str) or (kind == "boolean" and type(item) is bool):
             made[name] = item
         elif kind is None:
             _keep_unknown(columns, row, source, key, item, made)
