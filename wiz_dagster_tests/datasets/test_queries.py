@@ -32,6 +32,7 @@ each_dataset = pytest.mark.parametrize("dataset", DATASETS, ids=lambda dataset: 
 ALLOWED_DEPRECATED: dict[str, set[str]] = {
     "audit": {"AuditLogEntry.user", "AuditLogEntry.serviceAccount"},
     "issue": set(),
+    "vulnerability": {"VulnerabilityFinding.ignoreRules"},
     "detection": set(),
 }
 ALLOWED_ARGUMENTS: dict[str, set[str]] = {
