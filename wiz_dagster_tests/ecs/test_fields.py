@@ -74,6 +74,8 @@ def test_a_field_table_is_sorted_and_says_everything_in_plain_letters(dataset: D
     assert names == sorted(set(names))
     assert all(field.type and field.description for field in fields)
     assert all(f"{field.name}{field.description}{field.source}".isascii() for field in fields)
+    leaning = [field.name for field in fields if field.description.startswith(("its ", "it ", "their "))]
+    assert leaning == [], "a description is read alone"
 
 
 @each_dataset
