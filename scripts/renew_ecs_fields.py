@@ -20,7 +20,8 @@ PRINT_FLAT = "process.stdout.write(JSON.stringify(require('./package').EcsFlat))
 def flat_fields(version: str) -> dict[str, dict[str, Any]]:
     """Every field of that ECS release, as the package describes it."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["npm", "pack", "--silent", f"@elastic/ecs@{version}"], cwd=folder, check=True)  # noqa: S603, S607
+        npm = ["npm", "pack", "--silent", f"@elastic/ecs@{version}"]
+        subprocess.run(npm, cwd=folder, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
         with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
             archive.extractall(folder, filter="data")
         done = subprocess.run(["node", "-e", PRINT_FLAT], cwd=folder, check=True, capture_output=True)  # noqa: S603, S607
