@@ -173,11 +173,10 @@ def _kind(schema: dict[str, Any]) -> str:
 
 def _latest(view: LatestView, dataset: Dataset) -> tuple[str, ...]:
     newest = "that of the newest sweep" if dataset.snapshot else f"the one with the newest `{dataset.version_field}`"
-    besides = f" and {code(view.gone_field)}," if view.gone_field else ","
     return (
         "## Latest state",
         (
-            f"`wiz/latest/{view.name}` keeps one document a finding, with the fields below{besides} in the index\n"
+            f"`wiz/latest/{view.name}` keeps one document a finding, with the fields below, in the index\n"
             f"`{view.index}`: {newest}, whatever is written after it.\n"
             f"The alias `{view.alias}` shows those that this query finds:"
         ),
