@@ -5,7 +5,7 @@ that is still to come isn't seen.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -94,7 +94,7 @@ class FindingSource(ChangingSource):
         return Lives(np.maximum((table <= now).sum(axis=0) - 1, 0), table)
 
 
-def since(states: list[tuple[str, ...]]) -> Ordinals:
+def since(states: Sequence[Sequence[str]]) -> Ordinals:
     """For each plot and step the step at which its state began; 0 while it is the first one's."""
     found = [[0] * STEPS for _ in states]
     for plot, names in enumerate(states):

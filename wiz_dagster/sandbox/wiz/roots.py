@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wiz_dagster.sandbox.wiz.audit_nodes import AuditSource
+from wiz_dagster.sandbox.wiz.configuration_nodes import ConfigurationSource
 from wiz_dagster.sandbox.wiz.detection_nodes import DetectionSource
 from wiz_dagster.sandbox.wiz.issue_nodes import IssueSource
 from wiz_dagster.sandbox.wiz.source import Source
+from wiz_dagster.sandbox.wiz.vulnerability_nodes import VulnerabilitySource
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,45 @@ ROOTS: tuple[Root, ...] = (
         version_order="statusChangedAt",
         orders={"CREATED_AT": "createdAt", "STATUS_CHANGED_AT": "statusChangedAt", "RESOLVED_AT": "resolvedAt"},
         day_fields=("statusChangedAt", "createdAt"),
+    ),
+    Root(
+        dataset="vulnerability",
+        field="vulnerabilityFindings",
+        scope="read:vulnerabilities",
+        generate=VulnerabilitySource,
+        times={name: name for name in ("updatedAt", "statusUpdatedAt", "resolvedAt")}
+        | {"firstSeenAt": "firstDetectedAt"},
+        categories={
+            "status": ("status", "status"),
+            "severity": ("severity", "severity"),
+            "projectIdV2.equals": ("project", "projects.id"),
+            "subscriptionExternalId": ("subscription", "vulnerableAsset.subscriptionExternalId"),
+            "assetType": ("assetType", "vulnerableAsset.type"),
+        },
+        version_order=None,
+        orders={"CREATED_AT": "firstDetectedAt"},
+        day_fields=("updatedAt",),
+        defaults={"status": ("OPEN",)},
+    ),
+    Root(
+        dataset="cloud_configuration_finding",
+        also=("cloud_configuration_finding_full_posture",),
+        field="configurationFindings",
+        scope="read:cloud_configuration",
+        generate=ConfigurationSource,
+        times={name: name for name in ("updatedAt", "statusChangedAt", "analyzedAt", "firstSeenAt")},
+        categories={
+            "status": ("status", "status"),
+            "result": ("result", "result"),
+            "severity": ("severity", "severity"),
+            "rule.id": ("rule", "rule.id"),
+            "resource.projectId": ("project", "resource.projects.id"),
+            "resource.subscriptionId": ("subscription", "resource.subscription.id"),
+        },
+        version_order=None,
+        orders={"ANALYZED_AT": "analyzedAt", "FIRST_SEEN_AT": "firstSeenAt"},
+        day_fields=("updatedAt",),
+        includes={"includeDeleted": ("deleted", "deleted")},
     ),
     Root(
         dataset="detection",

@@ -13,7 +13,13 @@ from wiz_dagster.sandbox.wiz.roots import BY_DATASET, GIVEN_COLUMNS, ROOTS
 from wiz_dagster.sandbox.wiz.source import GivenSource, Node, Source
 from wiz_dagster.sandbox.wiz.times import micros
 
-DEFAULT_VOLUMES: dict[str, int] = {"audit": 1200, "issue": 800, "detection": 120}
+DEFAULT_VOLUMES: dict[str, int] = {
+    "audit": 1200,
+    "issue": 800,
+    "vulnerability": 900,
+    "cloud_configuration_finding": 300,
+    "detection": 120,
+}
 _LARGEST_VOLUME = 50_000_000
 
 
