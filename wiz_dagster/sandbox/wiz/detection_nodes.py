@@ -34,7 +34,7 @@ class DetectionSource(ChangingSource):
     """Detections of a generated tenant."""
 
     life = LIFE_DAYS * DAY
-    kept_for = _KEPT
+    kept_for: int | None = _KEPT
 
     def __init__(self, key: int, first_day: int, volume: int) -> None:
         """See `GeneratedSource`."""

@@ -97,7 +97,7 @@ class DetectionShapes:
                 "__typename": "CloudEventSearchResultConnection",
                 "nodes": triggering,
                 "totalCount": count,
-                "totalCountV2": float(count) if value & 128 else count,
+                "totalCountV2": count,
                 "maxCountReached": False,
                 "pageInfo": {"hasNextPage": False, "endCursor": None},
             },
