@@ -522,6 +522,88 @@ CONTAINER: dict[str, Any] = {
 }
 """What a vulnerability's asset has when it is a container."""
 
+CONFIGURATION_FINDING: dict[str, Any] = {
+    "id": "c0f1a2b3-0003-4c00-9000-00000000c001",
+    "name": "Bucket lets anyone read",
+    "analyzedAt": "2026-03-05T04:03:02.123456Z",
+    "firstSeenAt": "2026-01-02T03:04:05Z",
+    "updatedAt": "2026-03-05T04:03:03.5Z",
+    "statusChangedAt": "2026-02-28T23:59:59.999999Z",
+    "rejectionExpiredAt": "2026-09-01T00:00:00Z",
+    "deleted": False,
+    "severity": "HIGH",
+    "result": "FAIL",
+    "status": "REJECTED",
+    "resolutionReason": "RISK_ACCEPTED",
+    "source": "WIZ_CSPM",
+    "remediation": "Take the public grant off `shop-invoices`.",
+    "targetExternalId": "s3/shop-invoices",
+    "targetObjectProviderUniqueId": "arn:aws:s3:::shop-invoices",
+    "subscription": {"id": "sub-7", "name": "shop", "externalId": "665544332211", "cloudProvider": "AWS"},
+    "resource": {
+        "id": "e-77",
+        "providerId": "arn:aws:s3:::shop-invoices",
+        "name": "Shop-Invoices",
+        "nativeType": "bucket",
+        "type": "BUCKET",
+        "region": "eu-west-1",
+        "status": "Active",
+        "cloudPlatform": "AWS",
+        "cloudProviderUrl": "https://console.example/s3/buckets/shop-invoices",
+        "resourceGroupId": "rg-7",
+        "hasAccessToSensitiveData": False,
+        "hasAdminPrivileges": False,
+        "hasHighPrivileges": False,
+        "hasSensitiveData": True,
+        "isAccessibleFromInternet": True,
+        "isAccessibleFromOtherSubscriptions": False,
+        "isAccessibleFromOtherVnets": False,
+        "isAccessibleFromVPN": None,
+        "isOpenToAllInternet": True,
+        "publicAccessTypes": ["READ", "LIST"],
+        "subscription": {"id": "sub-7", "name": "shop", "externalId": "665544332211", "cloudProvider": "AWS"},
+        "tags": [
+            {"key": "owner", "value": "retail"},
+            {"key": "aws:cloudformation:stack.name", "value": "shop"},
+            {"key": "pci", "value": ""},
+        ],
+        "projects": [
+            {"id": "p-1", "name": "Payments", "businessUnit": "Retail", "riskProfile": {"businessImpact": "HBI"}},
+            {"id": "p-2", "name": "Shop", "businessUnit": None, "riskProfile": {"businessImpact": "MBI"}},
+        ],
+    },
+    "rule": {
+        "id": "5c1d0e2f-0004-4d00-9000-00000000d001",
+        "shortId": "S3-001",
+        "graphId": "g-1",
+        "name": "Bucket should not let anyone read",
+        "description": "The rule fails where a bucket's policy lets everyone read it.",
+        "remediationInstructions": "Take the public grant off.",
+        "functionAsControl": True,
+        "risks": ["EXTERNAL_EXPOSURE"],
+        "threats": ["INITIAL_ACCESS"],
+        "tags": [{"key": "team", "value": "storage"}],
+    },
+    "evidence": {
+        "currentValue": "policy lets * read",
+        "expectedValue": "policy names who may read",
+        "configurationPath": "Policy.Statement[0].Principal",
+        "cloudConfigurationLink": "https://console.example/s3/buckets/shop-invoices?tab=permissions",
+    },
+    "securitySubCategories": [
+        {"title": "1.1 Closed storage", "category": {"name": "1 Storage", "framework": {"name": "House rules"}}},
+        {"title": "Exposure", "category": {"name": "Network", "framework": {"name": "Wiz"}}},
+    ],
+    "ignoreRules": [{"id": "ir-1", "name": "known invoices"}],
+    "note": {
+        "text": "public until the move",
+        "createdAt": "2026-02-01T00:00:00Z",
+        "updatedAt": "2026-02-02T00:00:00Z",
+        "user": {"name": "Grace", "email": "grace@corp.example"},
+        "serviceAccount": None,
+    },
+}
+
 
 def audit(**changes: Any) -> dict[str, Any]:
     """The audit entry with some keys changed."""
@@ -546,3 +628,8 @@ def vulnerability(**changes: Any) -> dict[str, Any]:
 def asset(**changes: Any) -> dict[str, Any]:
     """The vulnerable asset of that finding with some keys changed."""
     return deepcopy(VULNERABILITY["vulnerableAsset"]) | changes
+
+
+def configuration_finding(**changes: Any) -> dict[str, Any]:
+    """The configuration finding with some keys changed."""
+    return deepcopy(CONFIGURATION_FINDING) | changes
