@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from wiz_dagster.datasets.audit import AUDIT
 from wiz_dagster.datasets.base import Dataset
+from wiz_dagster.datasets.cloud_configuration_finding import CLOUD_CONFIGURATION_FINDING
+from wiz_dagster.datasets.cloud_configuration_finding_full_posture import CLOUD_CONFIGURATION_FINDING_FULL_POSTURE
 from wiz_dagster.datasets.detection import DETECTION
 from wiz_dagster.datasets.issue import ISSUE
+from wiz_dagster.datasets.vulnerability import VULNERABILITY
 from wiz_dagster.errors import PermanentError
 
-DATASETS: tuple[Dataset, ...] = (AUDIT, ISSUE, DETECTION)
+DATASETS: tuple[Dataset, ...] = (
+    AUDIT,
+    ISSUE,
+    VULNERABILITY,
+    CLOUD_CONFIGURATION_FINDING,
+    CLOUD_CONFIGURATION_FINDING_FULL_POSTURE,
+    DETECTION,
+)
 
 
 def dataset_named(name: str) -> Dataset:

@@ -12,7 +12,7 @@ import numpy as np
 from wiz_dagster.sandbox.wiz.roots import BY_DATASET
 from wiz_dagster.sandbox.wiz.source import Node
 from wiz_dagster.sandbox.wiz.tenant import Tenant
-from wiz_dagster.sandbox.wiz.times import micros
+from wiz_dagster.sandbox.wiz.times import NEVER, micros, micros_of_text
 
 _CHUNK = 2000
 
@@ -37,6 +37,19 @@ def nodes_of_window(tenant: Tenant, dataset: str, start: datetime, end: datetime
         for node in source.nodes(ordinals, micros(now)):
             moment = moment_of(node, dataset)
             if moment is not None and oldest <= moment < end and moment <= now:
+                yield node
+
+
+def nodes_of_snapshot(tenant: Tenant, dataset: str) -> Iterator[Node]:
+    """The whole nodes that the tenant has as of now, but for deleted ones: what a sweep of it finds."""
+    now = micros(tenant.now)
+    source = tenant.source(dataset)
+    everything = source.span(0, now)
+    for first in range(everything.start, everything.stop, _CHUNK):
+        ordinals = np.arange(first, min(first + _CHUNK, everything.stop), dtype=np.int64)
+        for node in source.nodes(ordinals, now):
+            born = micros_of_text(node.get("firstSeenAt"))
+            if (born == NEVER or born <= now) and not node.get("deleted"):
                 yield node
 
 
