@@ -113,5 +113,6 @@ def test_each_listed_key_lies_inside_a_flattened_field_that_elastic_has_too(name
         assert any(path.startswith(f"{parent}.") for parent in flattened), path
 
 
-def test_each_deviation_has_a_reason() -> None:
+def test_each_deviation_is_of_a_dataset_and_has_a_reason() -> None:
+    assert {name for name, *_ in table("Deviations")} <= set(NAMES)
     assert all("".join(why) for _, _, _, *why in table("Deviations"))
