@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from wiz_dagster.elasticsearch.metadata import drift_metadata
 from wiz_dagster.elasticsearch.partition import EcsPartition
 from wiz_dagster.landing.io_manager import RawDay
 
@@ -41,7 +42,7 @@ def ecs_specs(key: dg.AssetKey, destination: str) -> list[dg.AssetCheckSpec]:
     """The checks of `wiz/<dataset>`; those that ask Elasticsearch only where documents go there."""
     specs = {
         "complete": "Landed nodes against documents made, and against what the destination holds or refused.",
-        "drift": "Values and keys that the mapping does not know yet; kept, counted, never a lost document.",
+        "drift": "Values and keys that the mapping does not know yet, and keys that are gone; never a lost document.",
     }
     if destination == "elasticsearch":
         specs["no_rejections"] = "Documents that Elasticsearch refused; they are in the dead letters with the reason."
@@ -65,8 +66,9 @@ def ecs_results(partition: EcsPartition, destination: str) -> Iterator[dg.AssetC
         "drift",
         passed=not report.drift,
         severity=dg.AssetCheckSeverity.WARN,
-        figures=dict(report.drift.most_common(50)),
-        otherwise="Wiz sends values or keys that the mapping does not know; documents are complete otherwise.",
+        figures=drift_metadata(report.drift),
+        otherwise="Wiz sends values or keys that the mapping does not know, or no longer sends keys that it asks for; "
+        "nothing of a node is lost. The table says which fields.",
     )
     if destination != "elasticsearch":
         return

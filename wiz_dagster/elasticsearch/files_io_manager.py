@@ -5,6 +5,7 @@ A receipt tells whether a file is up to date, as it does for Elasticsearch; othe
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -101,13 +102,14 @@ def write_file(
         report = partition.report = WriteReport()
         if receipt and (receipt.generation, receipt.fingerprint) == (partition.landed.generation, mark):
             entries = receipt.entries
+            report.drift = Counter(receipt.drift)
         else:
             nodes, documents = bytearray(), bytearray()
             stamper = Stamper(partition.dataset.stream, namespace, partition.day, run_id)
             with rare_collections():
                 report.bytes = file.write(_documents(partition, stamper, report, nodes, documents))
             entries = make_entries(bytes(nodes), bytes(documents))
-            write_receipt(*place, Receipt(partition.landed.generation, mark, entries))
+            write_receipt(*place, Receipt(partition.landed.generation, mark, entries, report.drift))
         report.nodes = partition.landed.nodes
         _count(report, entries, document_ids(receipt.entries) if receipt else digests(b""))
     report.seconds = time.monotonic() - started

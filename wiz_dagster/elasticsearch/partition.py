@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from wiz_dagster.datasets.base import Dataset
+from wiz_dagster.ecs.drift import add_drift
 from wiz_dagster.ecs.fingerprint import fingerprint
 from wiz_dagster.ecs.frames import make_frame
 from wiz_dagster.ecs.options import EcsOptions
@@ -37,6 +38,7 @@ class WriteReport:
 
     `nodes` is what the landed day's own indexes say, so that a node lost on the way to its document shows.
     `documents_in_elasticsearch` and `duplicates` (documents beyond one for each) are read back after the write.
+    `drift` is that of all documents there, those of earlier writes too (a node that changed counts with each version).
     `reasons` has one entry a kind of rejection: a document's `id`, the `reason` without its values, the `count`.
     """
 
@@ -58,7 +60,7 @@ class WriteReport:
 
     def look_at(self, batch: FrameBatch, stream: str) -> None:
         """Counts a batch's drift and takes the sample from the first rows."""
-        self.drift += batch.drift
+        add_drift(self.drift, batch.drift)
         missing = SAMPLE_ROWS - len(self.sample)
         if missing > 0:
             own = (f"wiz.{stream}.{name}" for name in ("id", "status", "status.value", "severity"))

@@ -5,6 +5,7 @@ Run twice, killed or rolled over in between, the result is the same. Requests ar
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -125,6 +126,7 @@ class _Reconciliation:
     def _create_missing(self, listing: Listing, receipt: Receipt | None) -> Entries:
         """Creates what isn't listed; returns an entry for each document that the partition has to hold."""
         nodes, documents = bytearray(), bytearray()
+        self._report.drift = Counter(receipt.drift if receipt else {})
         stamper = Stamper(self._partition.dataset.stream, self._to.namespace, self._partition.day, self._to.run_id)
         writer = BulkWriter(
             self._to.client, self._stream, self._rejections.add, stream_only=True, backoff=self._to.backoff
@@ -178,7 +180,7 @@ class _Reconciliation:
         generation = self._partition.landed.generation
         if receipt is None or receipt.generation != generation:
             stored = without(entries, self._rejections.ids())
-            write_receipt(*self._place, Receipt(generation, self._fingerprint, stored))
+            write_receipt(*self._place, Receipt(generation, self._fingerprint, stored, self._report.drift))
 
     def _figures(self, listing: Listing, entries: Entries) -> WriteReport:
         report = self._report

@@ -13,7 +13,7 @@ from wiz_dagster_tests.landing.landing_helpers import DAY, zone_at
 
 def _receipt(count: int = 3) -> Receipt:
     entries = np.array([(bytes([n]) * 15 + b"\0", b"\0" * 16) for n in range(count)], dtype=RECEIPT_ENTRY)
-    return Receipt(4, "fingerprint-ü", entries)
+    return Receipt(4, "fingerprint-ü", entries, {"unknown key: ü": 2} if count else {})
 
 
 @pytest.mark.parametrize("count", [0, 3])
@@ -24,6 +24,7 @@ def test_a_receipt_is_read_back_as_written(tmp_path: Path, count: int) -> None:
     assert found is not None
     assert (found.generation, found.fingerprint) == (4, "fingerprint-ü")
     assert found.entries.tobytes() == _receipt(count).entries.tobytes()
+    assert found.drift == _receipt(count).drift
     assert read_receipt(zone, "issue", DAY, "other") is None
 
 
@@ -37,7 +38,7 @@ def test_a_damaged_receipt_counts_as_none_and_is_logged(tmp_path: Path, caplog: 
         whole[:-1],
         whole[:5],
         whole[:60] + b"?" + whole[61:],
-        whole.replace(b"receipt-1", b"receipt-0"),
+        whole.replace(b"receipt-2", b"receipt-1"),
     ):
         file.write_bytes(damaged)
         with caplog.at_level(logging.WARNING):
