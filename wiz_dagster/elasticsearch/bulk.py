@@ -1,7 +1,7 @@
 """A stream of single operations becomes bulk requests, several in flight, in bounded memory.
 
 Operations are cut into batches by bytes and count here and counted here; how one batch is sent, retried, split and
-judged is in `bulk_batch.py`. What to create or delete is decided elsewhere (`reconcile.py`).
+judged is in `bulk_batch.py`. What to write or delete is decided elsewhere (`reconcile.py`, `latest_writer.py`).
 """
 
 from collections.abc import Callable
@@ -47,6 +47,11 @@ class BulkWriter:
     def create(self, document_id: str, document: bytes) -> None:
         """Stores a document unless its id is there already."""
         self._add(Operation(document_id, b'{"create":{"_id":"%b"}}\n%b\n' % (document_id.encode(), document)))
+
+    def index(self, document_id: str, document: bytes, version: int) -> None:
+        """Stores a document in the place of any with its id, unless that one's version is higher."""
+        action = b'{"index":{"_id":"%b","version":%d,"version_type":"external_gte"}}\n%b\n'
+        self._add(Operation(document_id, action % (document_id.encode(), version, document)))
 
     def delete(self, index: str, document_id: str) -> None:
         """Removes one document from the (backing) index that holds it."""

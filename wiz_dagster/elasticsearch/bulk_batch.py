@@ -24,7 +24,7 @@ HEADERS = {"accept": "application/json", "content-type": "application/x-ndjson",
 
 
 class Operation(NamedTuple):
-    """The id of a document and the lines of a bulk body that create or delete it."""
+    """The id of a document and the lines of a bulk body that create, index or delete it."""
 
     id: str
     body: bytes
@@ -41,9 +41,14 @@ class Rejection(NamedTuple):
 
 @dataclass
 class BulkCounts:
-    """What became of the operations so far; `bytes` as sent, compressed, retries included."""
+    """What became of the operations so far; `bytes` as sent, compressed, retries included.
+
+    `indexed` and `superseded`: documents with a version that were stored, or met one with a higher version.
+    """
 
     created: int = 0
+    indexed: int = 0
+    superseded: int = 0
     already_there: int = 0
     deleted: int = 0
     already_gone: int = 0
@@ -156,6 +161,8 @@ class BatchSender:
                 _count(outcome.counts, action)
             elif status == 409 and action == "create":
                 outcome.counts.already_there += 1
+            elif status == 409 and action == "index":
+                outcome.counts.superseded += 1
             elif status == 404 and action == "delete":
                 outcome.counts.already_gone += 1
             elif status in (409, 429) or status >= 500:
@@ -173,6 +180,8 @@ class BatchSender:
 def _count(counts: BulkCounts, action: str) -> None:
     if action == "create":
         counts.created += 1
+    elif action == "index":
+        counts.indexed += 1
     else:
         counts.deleted += 1
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from elasticsearch import AuthorizationException, Elasticsearch, NotFoundError
 
 from wiz_dagster.elasticsearch.digests import Digests, Marks, digests, raw_id
-from wiz_dagster.elasticsearch.scan import pages, point_in_time
+from wiz_dagster.elasticsearch.scan import of_partition, pages, point_in_time
 from wiz_dagster.errors import PermanentError
 
 PAGE = 10_000
@@ -91,7 +91,8 @@ class _Slice:
 
 def _read_slice(client: Elasticsearch, point: str, day: str, number: int) -> _Slice:
     found = _Slice()
-    for hits in pages(client, point, day, PAGE, source=False, part={"id": number, "max": SLICES}):
+    part = {"id": number, "max": SLICES}
+    for hits in pages(client, point, of_partition(day), PAGE, source=False, part=part):
         found.add(hits)
     return found
 

@@ -14,7 +14,7 @@ from elasticsearch import Elasticsearch
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.ecs.fields import ecs_fields
 from wiz_dagster.elasticsearch.client import translated
-from wiz_dagster.elasticsearch.scan import pages, point_in_time
+from wiz_dagster.elasticsearch.scan import of_partition, pages, point_in_time
 
 PAGE = 1000
 OPEN_TYPES = frozenset({"flattened", "nested"})
@@ -37,7 +37,7 @@ class StoredFrames:
         closed = open_fields(self.dataset)
         with translated(), self.open_client() as client, point_in_time(client, self.stream) as point:
             for day in self.days if point else ():
-                for hits in pages(client, str(point), day, PAGE, source=True):
+                for hits in pages(client, str(point), of_partition(day), PAGE, source=True):
                     index = pd.Index([hit["_id"] for hit in hits], dtype=object, name="_id")
                     yield documents_frame([hit["_source"] for hit in hits], index, closed)
 

@@ -1,7 +1,7 @@
-"""Reads a partition's documents out of a data stream, page by page, as they stood at one moment.
+"""Reads documents out of a data stream or index, page by page, as they stood at one moment.
 
-By `labels.dagster_partition` and never by `@timestamp`, which may be of another day. A read that isn't complete is an
-error, never a shorter answer.
+A partition's are found by `labels.dagster_partition` and never by `@timestamp`, which may be of another day. A read
+that isn't complete is an error, never a shorter answer.
 """
 
 from collections.abc import Iterator
@@ -14,8 +14,13 @@ from wiz_dagster.errors import TransientError
 
 KEEP_ALIVE = "2m"
 PARTITION_FIELD = "labels.dagster_partition"
-HIT_PARTS = ("_id", "_index", "sort")
+HIT_PARTS = ("_id", "_index", "_version", "sort")
 ANSWER_PARTS = ("pit_id", "timed_out", "_shards.failed")
+
+
+def of_partition(day: str) -> dict[str, Any]:
+    """The query for the documents of one partition."""
+    return {"term": {PARTITION_FIELD: day}}
 
 
 @contextmanager
@@ -33,9 +38,16 @@ def point_in_time(client: Elasticsearch, stream: str) -> Iterator[str | None]:
 
 
 def pages(
-    client: Elasticsearch, point: str, day: str, size: int, *, source: bool, part: dict[str, int] | None = None
+    client: Elasticsearch,
+    point: str,
+    query: dict[str, Any],
+    size: int,
+    *,
+    source: bool,
+    version: bool = False,
+    part: dict[str, int] | None = None,
 ) -> Iterator[list[dict[str, Any]]]:
-    """The hits of one partition, `size` a page, with or without `_source`; `part` is one slice of all.
+    """The hits of a query, `size` a page, with or without `_source` and `_version`; `part` is one slice of all.
 
     Raises TransientError when Elasticsearch can't answer for all of its shards.
     """
@@ -45,18 +57,19 @@ def pages(
         answer = client.search(
             pit={"id": point, "keep_alive": KEEP_ALIVE},
             slice=part,
-            query={"term": {PARTITION_FIELD: day}},
+            query=query,
             sort=["_shard_doc"],
             search_after=after,
             size=size,
             source=source,
+            version=version,
             track_total_hits=False,
             filter_path=wanted,
         ).body
         if answer["timed_out"] or answer["_shards"]["failed"]:
             raise TransientError(
-                f"Elasticsearch could not read the documents of {day} on all shards: see that the stream's indices are "
-                "healthy, then run the partition again."
+                "Elasticsearch could not read the documents on all shards: see that the stream's indices are healthy, "
+                "then run the partition again."
             )
         hits: list[dict[str, Any]] = answer.get("hits", {}).get("hits", [])
         if not hits:

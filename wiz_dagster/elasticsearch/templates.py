@@ -93,14 +93,15 @@ def _body(dataset: Dataset, retention: str | None, lacking: Iterable[str]) -> di
                     "mapping": {"ignore_malformed": False},
                 }
             },
-            "mappings": mapping(dataset.fields(), _constants(dataset), frozenset(lacking)),
+            "mappings": mapping(dataset.fields(), constants(dataset), frozenset(lacking)),
             "lifecycle": {"enabled": True, **({"data_retention": retention} if retention else {})},
             "data_stream_options": {"failure_store": {"enabled": False}},
         },
     }
 
 
-def _constants(dataset: Dataset) -> dict[str, str]:
+def constants(dataset: Dataset) -> dict[str, str]:
+    """The fields that are the same in all documents of a stream; empty: known from its first document on."""
     return {
         "data_stream.type": "logs",
         "data_stream.dataset": f"wiz.{dataset.stream}",
@@ -174,7 +175,7 @@ def _install(client: Elasticsearch, dataset: Dataset, retention: str | None, pre
     meta = present.get(name, {}).get("_meta", {})
     if meta.get("fingerprint") == wanted["_meta"]["fingerprint"]:
         return Installed(dataset.name, name, Outcome.UNCHANGED)
-    lacking = _lacking(client, types(wanted["template"]["mappings"]))
+    lacking = lacking_types(client, types(wanted["template"]["mappings"]))
     body = index_template(dataset, retention, lacking)
     _put(client, name, body)
     warnings = [f"This Elasticsearch has no field type {kind}; {lacking[kind]} is used instead." for kind in lacking]
@@ -201,7 +202,7 @@ def _put(client: Elasticsearch, name: str, body: Mapping[str, Any]) -> None:
     )
 
 
-def _lacking(client: Elasticsearch, wanted: Iterable[str]) -> dict[str, str]:
+def lacking_types(client: Elasticsearch, wanted: Iterable[str]) -> dict[str, str]:
     """The types that the server refuses, asked one by one without leaving anything behind, and their fallbacks."""
     lacking = {}
     for kind in sorted(FALLBACKS.keys() & set(wanted)):
@@ -220,8 +221,8 @@ def _renew_streams(client: Elasticsearch, dataset: Dataset, lacking: frozenset[s
 
     Constants are left out: a stream has them since its first document, and refuses one whose value isn't repeated.
     """
-    constants = _constants(dataset)
-    fields = [field for field in dataset.fields() if field.name not in constants]
+    constant = constants(dataset)
+    fields = [field for field in dataset.fields() if field.name not in constant]
     pattern = stream_pattern(dataset)
     try:
         client.indices.put_mapping(

@@ -68,6 +68,11 @@ class LandedDay:
         """Whether the latest fetch brought everything that Wiz announced: no node of it was null."""
         return max(self.manifest.fetches, key=lambda fetch: fetch.fetched_at).null_nodes == 0
 
+    def with_superseded(self) -> "LandedDay":
+        """The day and what only its superseded sweeps held, each node as in the last sweep that held it."""
+        parts = (*self.manifest.superseded, *self.manifest.parts)
+        return LandedDay(self._store, self._folder, self.manifest.model_copy(update={"parts": parts}))
+
     def batches(self, after_generation: int = 0, size: int = 2000) -> Iterator[LandedBatch]:
         """The newest captured version of each node, once, in batches of at most `size` of one part.
 
