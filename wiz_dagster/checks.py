@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from wiz_dagster.elasticsearch.latest_day import LatestDay
 from wiz_dagster.elasticsearch.metadata import drift_metadata
 from wiz_dagster.elasticsearch.partition import EcsPartition
 from wiz_dagster.landing.io_manager import RawDay
@@ -72,17 +73,46 @@ def ecs_results(partition: EcsPartition, destination: str) -> Iterator[dg.AssetC
     )
     if destination != "elasticsearch":
         return
-    yield _result(
-        "no_rejections",
-        passed=report.rejected == 0,
-        figures={"rejected": report.rejected, "dead_letters": dg.MetadataValue.json(report.reasons)},
-        otherwise=f"Elasticsearch refused {report.rejected} documents: {_first_reason(report.reasons)}",
-    )
+    yield _rejections(report.rejected, report.reasons)
     yield _result(
         "no_duplicates",
         passed=report.duplicates == 0,
         figures={"duplicates": report.duplicates},
         otherwise=f"{report.duplicates} documents stand twice; materialize this asset again, which removes the copies.",
+    )
+
+
+def latest_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """The checks of `wiz/latest/<view>`."""
+    specs = {
+        "complete": "Landed nodes against documents that the view took, that it has newer ones of, or that it refused.",
+        "no_rejections": "Documents that Elasticsearch refused; they are in the dead letters with the reason.",
+    }
+    return [dg.AssetCheckSpec(name, asset=key, description=text) for name, text in specs.items()]
+
+
+def latest_results(day: LatestDay) -> Iterator[dg.AssetCheckResult]:
+    """The results of the checks above, from the figures of the write."""
+    report = day.report
+    if report is None:
+        raise dg.DagsterInvariantViolationError("The IO manager has not written this day into the view.")
+    parts = ("written", "superseded", "unchanged", "rejected")
+    figures = {name: getattr(report, name) for name in parts}
+    yield _result(
+        "complete",
+        passed=sum(figures.values()) == report.nodes,
+        figures={"nodes": report.nodes, **figures},
+        otherwise="The day's nodes and what became of their documents do not agree; materialize this asset again.",
+    )
+    yield _rejections(report.rejected, report.reasons)
+
+
+def _rejections(rejected: int, reasons: list[dict[str, Any]]) -> dg.AssetCheckResult:
+    return _result(
+        "no_rejections",
+        passed=rejected == 0,
+        figures={"rejected": rejected, "dead_letters": dg.MetadataValue.json(reasons)},
+        otherwise=f"Elasticsearch refused {rejected} documents: {_first_reason(reasons)}",
     )
 
 

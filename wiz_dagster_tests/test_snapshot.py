@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dagster as dg
 import pytest
@@ -32,7 +33,7 @@ def today() -> str:
 
 
 def finding(number: int) -> dict[str, Any]:
-    return {"id": f"finding-{number}", "name": "Bucket is public", "updatedAt": NOW.isoformat(), "result": "FAIL"}
+    return {"id": f"finding-{number}", "name": "Bucket is public", "updatedAt": NOW.isoformat(), "status": "OPEN"}
 
 
 def given(*numbers: int) -> Tenant:
@@ -75,9 +76,9 @@ def test_another_day_fails_at_once_for_good_with_the_reason_and_asks_nothing(tmp
 
 
 def test_a_second_sweep_of_the_day_takes_the_place_of_the_first(tmp_path: Path) -> None:
-    with pipeline_over(given(1, 2), tmp_path, FILES) as (pipeline, _):
+    with pipeline_over(given(1, 2), tmp_path, FILES) as (pipeline, wiz):
         assert pipeline.run(POSTURE, today()).success
-    with pipeline_over(given(2, 3), tmp_path, FILES) as (later, _):
+    with pipeline_over(given(2, 3), tmp_path, FILES, port=urlsplit(wiz.api_url).port) as (later, _):
         run = later.run(POSTURE, today())
         assert run.success, run.errors
     assert ids(file_documents(tmp_path, POSTURE, today())) == {"finding-2", "finding-3"}

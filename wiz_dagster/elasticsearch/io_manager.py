@@ -30,8 +30,8 @@ from wiz_dagster.settings import (
 )
 
 
-class ElasticsearchIOManager(dg.ConfigurableIOManager):
-    """Writes an `EcsPartition` to its data stream and reads partitions back as `StoredFrames`."""
+class ClusterIOManager(dg.ConfigurableIOManager):
+    """An IO manager that speaks to the cluster, with its secrets."""
 
     api_key: str = Field(default="", description="ELASTICSEARCH_API_KEY")
     username: str = Field(default="", description="ELASTICSEARCH_USERNAME")
@@ -45,6 +45,10 @@ class ElasticsearchIOManager(dg.ConfigurableIOManager):
             "ELASTICSEARCH_PASSWORD": self.password,
         }
         return read_elasticsearch_settings({**os.environ, **{name: text for name, text in secrets.items() if text}})
+
+
+class ElasticsearchIOManager(ClusterIOManager):
+    """Writes an `EcsPartition` to its data stream and reads partitions back as `StoredFrames`."""
 
     def handle_output(self, context: dg.OutputContext, obj: EcsPartition) -> None:
         """Makes Elasticsearch hold exactly the partition's documents; the figures become the run's metadata."""
