@@ -33,6 +33,8 @@ ALLOWED_DEPRECATED: dict[str, set[str]] = {
     "audit": {"AuditLogEntry.user", "AuditLogEntry.serviceAccount"},
     "issue": set(),
     "vulnerability": {"VulnerabilityFinding.ignoreRules"},
+    "cloud_configuration_finding": set(),
+    "cloud_configuration_finding_full_posture": set(),
     "detection": set(),
 }
 ALLOWED_ARGUMENTS: dict[str, set[str]] = {
