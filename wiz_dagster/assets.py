@@ -141,7 +141,7 @@ def ecs_asset(
         ),
     )
     def documents(context: dg.AssetExecutionContext, config: EcsConfig, landed: LandedDay) -> Iterator[Any]:
-        options = _options(dataset, settings, config, landed, geoip_database)
+        options = ecs_options(dataset, settings, config, landed, geoip_database)
         partition = EcsPartition(dataset=dataset, day=context.partition_key, options=options, landed=landed)
         yield dg.Output(partition)
         yield from checks.ecs_results(partition, destination)
@@ -149,9 +149,10 @@ def ecs_asset(
     return documents
 
 
-def _options(
+def ecs_options(
     dataset: Dataset, settings: DatasetSettings, config: EcsConfig, landed: LandedDay, geoip_database: Path | None
 ) -> EcsOptions:
+    """How documents are made of a landed day: as the settings say, but for what the run's configuration gives."""
     given = {name: value for name, value in config.model_dump().items() if value is not None}
     chosen: Mapping[str, Any] = {**settings.model_dump(include=set(EcsConfig.model_fields)), **given}
     tags = dataset.default_tags if chosen["tags"] is None else tuple(chosen["tags"])

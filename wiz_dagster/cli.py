@@ -82,13 +82,13 @@ def doctor() -> None:
 
 
 @wiz_dagster.command()
-@click.option("--print", "only_print", is_flag=True, help="Write the index templates as JSON; connect to nothing.")
+@click.option("--print", "only_print", is_flag=True, help="Write what would be installed as JSON; connect to nothing.")
 def setup(only_print: bool) -> None:
-    """Install the index templates and, where DAGSTER_HOME is set, the pool's limit. Can be repeated."""
-    from wiz_dagster.installation import set_up, templates_as_json
+    """Install index templates, latest views and, where DAGSTER_HOME is set, the pool's limit. Can be repeated."""
+    from wiz_dagster.installation import bodies_as_json, set_up
 
     if only_print:
-        click.echo(templates_as_json(os.environ))
+        click.echo(bodies_as_json(os.environ))
         return
     for line in set_up(os.environ):
         click.echo(line)

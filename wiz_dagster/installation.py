@@ -1,6 +1,7 @@
 """`wiz-dagster setup`: what has to be there once, before the first run; can be repeated at any time.
 
-The index templates themselves are made in `elasticsearch/templates.py`, the pool's limit in `recovery.py`.
+The index templates themselves are made in `elasticsearch/templates.py`, the latest views' indices in
+`elasticsearch/latest_index.py`, the pool's limit in `recovery.py`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from wiz_dagster.dataset_settings import read_dataset_settings
 from wiz_dagster.datasets import DATASETS
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.elasticsearch.client import connect
+from wiz_dagster.elasticsearch.latest_index import index_body, install_views
+from wiz_dagster.elasticsearch.latest_views import views_of
 from wiz_dagster.elasticsearch.templates import index_template, install, template_name
 from wiz_dagster.settings import read_elasticsearch_settings, read_pipeline_settings
 
 
 def set_up(environment: Mapping[str, str]) -> Iterator[str]:
-    """Install the templates and, where DAGSTER_HOME is set, the pool's limit; a line for each as it is done.
+    """Install templates, latest views and, where DAGSTER_HOME is set, the pool's limit; a line for each as it is done.
 
     Raises the package's errors.
     """
@@ -27,16 +30,27 @@ def set_up(environment: Mapping[str, str]) -> Iterator[str]:
             for installed in install(client, datasets, retention):
                 yield f"index template {installed.template}: {installed.outcome}"
                 yield from installed.warnings
+            for view in install_views(client, views_of(datasets)):
+                yield f"latest view {view.view.alias}: {view.outcome}"
+                yield from view.warnings
     if environment.get("DAGSTER_HOME"):
         yield _limit_pool()
     else:
         yield "DAGSTER_HOME is not set: the pool's limit is left as it is"
 
 
-def templates_as_json(environment: Mapping[str, str]) -> str:
-    """The bodies of the index templates by name, as JSON; for clusters whose templates somebody else installs."""
+def bodies_as_json(environment: Mapping[str, str]) -> str:
+    """The bodies of the index templates and of the latest views' indices by name, as JSON.
+
+    For clusters where somebody else installs them.
+    """
     datasets, retention = _chosen(environment)
-    bodies = {template_name(dataset): index_template(dataset, retention[dataset.name]) for dataset in datasets}
+    bodies = {
+        "index_templates": {
+            template_name(dataset): index_template(dataset, retention[dataset.name]) for dataset in datasets
+        },
+        "indices": {view.index: index_body(view, dataset) for view, dataset in views_of(datasets)},
+    }
     return json.dumps(bodies, indent=2)
 
 

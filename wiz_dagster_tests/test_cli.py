@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from wiz_dagster.datasets import DATASETS
+from wiz_dagster.elasticsearch.latest_views import VIEWS
 
 PROGRAM = [sys.executable, "-c", "from wiz_dagster.cli import main; main()"]
 BARE = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
@@ -66,11 +67,12 @@ def test_missing_settings_are_named() -> None:
     assert (outcome.returncode, "DAGSTER_HOME" in outcome.stderr) == (1, True)
 
 
-def test_setup_prints_the_templates_without_connecting() -> None:
+def test_setup_prints_templates_and_indices_without_connecting() -> None:
     outcome = wiz_dagster("setup", "--print", ELASTICSEARCH_URL="http://127.0.0.1:9")
-    templates = json.loads(outcome.stdout)
-    patterns = {pattern for template in templates.values() for pattern in template["index_patterns"]}
+    bodies = json.loads(outcome.stdout)
+    patterns = {pattern for template in bodies["index_templates"].values() for pattern in template["index_patterns"]}
     assert patterns == {f"logs-wiz.{dataset.stream}-*" for dataset in DATASETS}
+    assert set(bodies["indices"]) == {view.index for view in VIEWS}
 
 
 def test_the_emulator_serves_until_sigterm(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The doctor on Elasticsearch's side: does it answer, may the runs do what they do, are the index templates there."""
+"""The doctor on Elasticsearch's side: does it answer, may the runs do what they do, is there what setup installs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from elasticsearch import ApiError, Elasticsearch
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.doctor.finding import Finding, find
 from wiz_dagster.elasticsearch.client import ROLES_DOCUMENT, connect, server_version, translated
+from wiz_dagster.elasticsearch.latest_index import inspect_views
+from wiz_dagster.elasticsearch.latest_views import views_of
 from wiz_dagster.elasticsearch.roles import ROLES, RUN_ROLE
 from wiz_dagster.elasticsearch.templates import Installed, Outcome, inspect
 from wiz_dagster.errors import PermanentError, WizDagsterError
@@ -26,7 +28,7 @@ IN_WORDS = {
 def examine_elasticsearch(
     environment: Mapping[str, str], datasets: Sequence[Dataset], retention: Mapping[str, str | None]
 ) -> Iterator[Finding]:
-    """Settings, version, privileges, then a finding a template; what needs an answer is left out when there is none."""
+    """Settings, version, privileges, then each template and view; what needs an answer is left out without one."""
     try:
         settings = read_elasticsearch_settings(environment)
         client = connect(settings)
@@ -41,6 +43,7 @@ def examine_elasticsearch(
         if reached.ok:
             yield find("Elasticsearch privileges", lambda: _privileges(client))
             yield from _templates(client, datasets, retention)
+            yield from _views(client, datasets)
 
 
 def _version(client: Elasticsearch) -> str:
@@ -90,3 +93,15 @@ def _templates(
     for one in inspected:
         ok, words = IN_WORDS[one.outcome]
         yield Finding(f"index template of {one.dataset}", ok, f"{one.template} {words}")
+
+
+def _views(client: Elasticsearch, datasets: Sequence[Dataset]) -> Iterator[Finding]:
+    try:
+        inspected = inspect_views(client, views_of(datasets))
+    except WizDagsterError as error:
+        yield Finding("latest views", False, str(error))
+        return
+    for one in inspected:
+        ok, words = IN_WORDS[one.outcome]
+        detail = " ".join((f"{one.view.index} {words}.", *one.warnings))
+        yield Finding(f"latest view {one.view.name}", ok and not one.warnings, detail)
