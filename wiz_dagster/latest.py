@@ -20,8 +20,8 @@ from wiz_dagster.elasticsearch.partition import EcsPartition
 from wiz_dagster.landing.landed_day import LandedDay
 
 ORDER_MEANING = (
-    "Days may be written in any order and again: an older state never takes the place of a newer one. Findings that are "
-    "resolved or gone stay as documents, and the alias leaves them out."
+    "Days may be written in any order and again: an older state never takes the place of a newer one. Findings that "
+    "are resolved or gone stay as documents, and the alias leaves them out."
 )
 
 
