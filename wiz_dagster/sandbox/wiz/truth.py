@@ -1,4 +1,4 @@
-"""What a day or window of the tenant truly holds, told by reading every node that could be in it.
+"""What a day, a window or a sweep of the tenant truly holds, told by reading every node that could be in it.
 
 Independent of the emulator's filters, paging and projection on purpose: tests and the demo hold their results
 against it.
@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import numpy as np
 
 from wiz_dagster.sandbox.wiz.roots import BY_DATASET
-from wiz_dagster.sandbox.wiz.source import Node
+from wiz_dagster.sandbox.wiz.source import Node, Source
 from wiz_dagster.sandbox.wiz.tenant import Tenant
 from wiz_dagster.sandbox.wiz.times import NEVER, micros, micros_of_text
 
@@ -31,26 +31,19 @@ def nodes_of_window(tenant: Tenant, dataset: str, start: datetime, end: datetime
     now = tenant.now
     source = tenant.source(dataset)
     oldest = start if source.kept_for is None else max(start, now - timedelta(microseconds=source.kept_for))
-    everything = source.span(micros(start), micros(end))
-    for first in range(everything.start, everything.stop, _CHUNK):
-        ordinals = np.arange(first, min(first + _CHUNK, everything.stop), dtype=np.int64)
-        for node in source.nodes(ordinals, micros(now)):
-            moment = moment_of(node, dataset)
-            if moment is not None and oldest <= moment < end and moment <= now:
-                yield node
+    for node in _nodes_of_span(source, micros(start), micros(end), micros(now)):
+        moment = moment_of(node, dataset)
+        if moment is not None and oldest <= moment < end and moment <= now:
+            yield node
 
 
 def nodes_of_snapshot(tenant: Tenant, dataset: str) -> Iterator[Node]:
     """The whole nodes that the tenant has as of now, but for deleted ones: what a sweep of it finds."""
     now = micros(tenant.now)
-    source = tenant.source(dataset)
-    everything = source.span(0, now)
-    for first in range(everything.start, everything.stop, _CHUNK):
-        ordinals = np.arange(first, min(first + _CHUNK, everything.stop), dtype=np.int64)
-        for node in source.nodes(ordinals, now):
-            born = micros_of_text(node.get("firstSeenAt"))
-            if (born == NEVER or born <= now) and not node.get("deleted"):
-                yield node
+    for node in _nodes_of_span(tenant.source(dataset), 0, now, now):
+        born = micros_of_text(node.get("firstSeenAt"))
+        if (born == NEVER or born <= now) and not node.get("deleted"):
+            yield node
 
 
 def moment_of(node: Node, dataset: str) -> datetime | None:
@@ -65,3 +58,9 @@ def moment_of(node: Node, dataset: str) -> datetime | None:
             return None
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return None
+
+
+def _nodes_of_span(source: Source, earliest: int, latest: int, now: int) -> Iterator[Node]:
+    everything = source.span(earliest, latest)
+    for first in range(everything.start, everything.stop, _CHUNK):
+        yield from source.nodes(np.arange(first, min(first + _CHUNK, everything.stop), dtype=np.int64), now)
