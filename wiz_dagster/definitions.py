@@ -9,16 +9,20 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from wiz_dagster.assets import RETRY_POLICY, ecs_asset, ecs_key, raw_asset, raw_key
-from wiz_dagster.dataset_settings import read_dataset_settings
+from wiz_dagster.assets import RETRY_POLICY, ecs_asset, raw_asset
+from wiz_dagster.dataset_settings import DatasetSettings, read_dataset_settings
 from wiz_dagster.datasets import DATASETS
+from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.elasticsearch.files_io_manager import FilesIOManager
 from wiz_dagster.elasticsearch.io_manager import ElasticsearchIOManager
+from wiz_dagster.elasticsearch.latest_io_manager import LatestIOManager
+from wiz_dagster.elasticsearch.latest_views import view_of
 from wiz_dagster.landing.io_manager import LandingIOManager
+from wiz_dagster.latest import latest_asset
 from wiz_dagster.partitions import daily
 from wiz_dagster.resources import WizResource
 from wiz_dagster.schedules import daily_schedule
-from wiz_dagster.settings import read_pipeline_settings
+from wiz_dagster.settings import PipelineSettings, read_pipeline_settings
 
 
 @dg.definitions
@@ -38,20 +42,11 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
     for dataset in datasets:
         chosen = by_dataset[dataset.name]
         partitions = daily(chosen.start_date or settings.start_date)
-        assets.append(raw_asset(dataset, chosen, partitions, retry_policy))
-        assets.append(
-            ecs_asset(
-                dataset,
-                chosen,
-                partitions,
-                retry_policy,
-                destination=settings.destination,
-                geoip_database=settings.geoip_database,
-            )
-        )
+        of_dataset = _assets(dataset, chosen, settings, partitions, retry_policy)
+        assets += of_dataset
         job = dg.define_asset_job(
             f"{dataset.name}_job",
-            selection=dg.AssetSelection.assets(raw_key(dataset), ecs_key(dataset)),
+            selection=dg.AssetSelection.assets(*of_dataset),
             partitions_def=partitions,
             description=f"Fetch a day of {dataset.name} from Wiz and write its documents.",
         )
@@ -67,17 +62,38 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
     )
 
 
+def _assets(
+    dataset: Dataset,
+    chosen: DatasetSettings,
+    settings: PipelineSettings,
+    partitions: dg.PartitionsDefinition[str],
+    retry_policy: dg.RetryPolicy,
+) -> list[dg.AssetsDefinition]:
+    """What a day of a dataset goes through: as landed, as documents and, where there is one, into its latest view."""
+    destination, geoip = settings.destination, settings.geoip_database
+    assets = [
+        raw_asset(dataset, chosen, partitions, retry_policy),
+        ecs_asset(dataset, chosen, partitions, retry_policy, destination=destination, geoip_database=geoip),
+    ]
+    view = view_of(dataset)
+    if view is not None and destination == "elasticsearch":
+        assets.append(latest_asset(view, dataset, chosen, partitions, retry_policy, geoip_database=geoip))
+    return assets
+
+
 def _resources(environment: Mapping[str, str]) -> dict[str, object]:
     def secret(name: str) -> str:
         return dg.EnvVar(name) if environment.get(name) else ""
 
+    login = {
+        "api_key": secret("ELASTICSEARCH_API_KEY"),
+        "username": secret("ELASTICSEARCH_USERNAME"),
+        "password": secret("ELASTICSEARCH_PASSWORD"),
+    }
     return {
         "wiz": WizResource(client_id=secret("WIZ_CLIENT_ID"), client_secret=secret("WIZ_CLIENT_SECRET")),
         "landing": LandingIOManager(),
         "files": FilesIOManager(),
-        "elasticsearch": ElasticsearchIOManager(
-            api_key=secret("ELASTICSEARCH_API_KEY"),
-            username=secret("ELASTICSEARCH_USERNAME"),
-            password=secret("ELASTICSEARCH_PASSWORD"),
-        ),
+        "elasticsearch": ElasticsearchIOManager(**login),
+        "latest": LatestIOManager(**login),
     }

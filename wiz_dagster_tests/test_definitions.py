@@ -23,8 +23,26 @@ from wiz_dagster.sandbox.wiz.server import WizEmulator
 from wiz_dagster.sandbox.wiz.truth import nodes_of_day
 from wiz_dagster_tests.pipeline import YESTERDAY, Pipeline, file_documents, small_tenant, wiz_environment
 
-DATASETS = ("audit", "issue", "detection")
-KEYS = {dg.AssetKey(path) for name in DATASETS for path in (["wiz", "raw", name], ["wiz", name])}
+DATASETS = (
+    "audit",
+    "issue",
+    "vulnerability",
+    "cloud_configuration_finding",
+    "cloud_configuration_finding_full_posture",
+    "detection",
+)
+FEEDS = {
+    "vulnerability": "vulnerability",
+    "cloud_configuration_finding_full_posture": "misconfiguration",
+    "issue": "issue",
+}
+"""The latest view that a dataset feeds."""
+RAW = {dg.AssetKey(["wiz", "raw", name]) for name in DATASETS}
+ECS = {dg.AssetKey(["wiz", name]) for name in DATASETS}
+LATEST = {dg.AssetKey(["wiz", "latest", view]): name for name, view in FEEDS.items()}
+KEYS = RAW | ECS | LATEST.keys()
+GROUPS = dict.fromkeys(RAW, "wiz_raw") | dict.fromkeys(ECS, "wiz_ecs") | dict.fromkeys(LATEST, "wiz_latest")
+KINDS = {"wiz_raw": {"graphql"}, "wiz_ecs": {"pandas", "elasticsearch"}, "wiz_latest": {"elasticsearch"}}
 SECRETS = (
     "WIZ_CLIENT_ID",
     "WIZ_CLIENT_SECRET",
@@ -32,7 +50,6 @@ SECRETS = (
     "ELASTICSEARCH_USERNAME",
     "ELASTICSEARCH_PASSWORD",
 )
-RAW = {key for key in KEYS if "raw" in key.path}
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +72,19 @@ def test_an_empty_environment_loads_every_asset_job_and_schedule(definitions: dg
 @pytest.mark.parametrize("key", sorted(KEYS), ids=lambda key: key.to_user_string())
 def test_an_asset_says_what_it_is_and_whose(definitions: dg.Definitions, key: dg.AssetKey) -> None:
     spec = spec_of(definitions, key)
-    assert spec.group_name == ("wiz_raw" if key in RAW else "wiz_ecs")
+    assert spec.group_name == GROUPS[key]
     assert spec.owners == ["team:security-data"]
-    assert spec.kinds == ({"graphql"} if key in RAW else {"pandas", "elasticsearch"})
-    assert "A day fetched later" in (spec.description or "")
-    assert [dependency.asset_key for dependency in spec.deps] == (
-        [] if key in RAW else [dg.AssetKey(["wiz", "raw", key.path[-1]])]
-    )
+    assert spec.kinds == KINDS[GROUPS[key]]
+    meanings = ("A day fetched later", "only today can be fetched", "Days may be written in any order")
+    assert sum(meaning in (spec.description or "") for meaning in meanings) == 1
+
+
+@pytest.mark.parametrize("key", sorted(KEYS), ids=lambda key: key.to_user_string())
+def test_an_asset_follows_what_it_is_made_of(definitions: dg.Definitions, key: dg.AssetKey) -> None:
+    name = LATEST.get(key, key.path[-1])
+    raw, ecs = dg.AssetKey(["wiz", "raw", name]), dg.AssetKey(["wiz", name])
+    follows = {"wiz_raw": set(), "wiz_ecs": {raw}, "wiz_latest": {raw, ecs}}[GROUPS[key]]
+    assert {dependency.asset_key for dependency in spec_of(definitions, key).deps} == follows
 
 
 @pytest.mark.parametrize("key", sorted(KEYS), ids=lambda key: key.to_user_string())
@@ -79,8 +102,11 @@ def test_an_asset_is_retried_and_only_those_that_ask_wiz_share_its_pool(
 )
 def test_no_asset_uses_the_default_io_manager(destination: str, manager: str) -> None:
     made = build_definitions({"WIZ_DESTINATION": destination})
-    used = {key: made.resolve_asset_graph().get(key).assets_def.get_io_manager_key_for_asset_key(key) for key in KEYS}
-    assert used == {key: "landing" if key in RAW else manager for key in KEYS}
+    graph = made.resolve_asset_graph()
+    keys = graph.get_all_asset_keys()
+    used = {key: graph.get(key).assets_def.get_io_manager_key_for_asset_key(key) for key in keys}
+    wanted = dict.fromkeys(RAW, "landing") | dict.fromkeys(ECS, manager)
+    assert used == wanted | ({} if manager == "files" else dict.fromkeys(LATEST, "latest"))
 
 
 def test_the_documents_fields_are_the_assets_columns(definitions: dg.Definitions) -> None:
@@ -111,7 +137,7 @@ def with_config(folder: Path, text: str) -> dict[str, str]:
 def test_a_dataset_that_is_off_leaves_nothing_behind(tmp_path: Path) -> None:
     made = build_definitions(with_config(tmp_path, "datasets: {issue: {enabled: false}}"))
     left = {name for name in DATASETS if name != "issue"}
-    assert made.resolve_asset_graph().get_all_asset_keys() == {key for key in KEYS if key.path[-1] in left}
+    assert made.resolve_asset_graph().get_all_asset_keys() == {key for key in KEYS if key.path[-1] != "issue"}
     assert {schedule.name for schedule in made.schedules or ()} == {f"{name}_daily" for name in left}
     assert "issue_job" not in {job.name for job in made.resolve_all_job_defs()}
 

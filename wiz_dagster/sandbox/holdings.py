@@ -15,6 +15,8 @@ from elasticsearch import Elasticsearch
 
 from wiz_dagster.datasets import dataset_named
 from wiz_dagster.elasticsearch.client import connect, translated
+from wiz_dagster.elasticsearch.latest_views import LatestView
+from wiz_dagster.elasticsearch.latest_writer import count_shown
 from wiz_dagster.elasticsearch.reconcile import stream_name
 from wiz_dagster.errors import TransientError
 from wiz_dagster.landing.document_file import DocumentFile
@@ -33,6 +35,17 @@ class Holdings(ABC):
         """Nodes in the landing zone, each once. Raises `PermanentError` when the day was never landed."""
         return self._zone.day(dataset, day).nodes
 
+    has_views = False
+    """Whether there are latest views."""
+
+    def is_landed(self, dataset: str, day: str) -> bool:
+        """Whether the landing zone has the day."""
+        return day in self._zone.days(dataset)
+
+    def shown(self, view: LatestView) -> int:
+        """Findings that readers of the view see."""
+        raise NotImplementedError(f"There is no {view.alias} where documents go to files.")
+
     @abstractmethod
     def documents(self, dataset: str, day: str) -> int:
         """Documents that the destination holds."""
@@ -47,7 +60,9 @@ class Holdings(ABC):
 
 
 class ElasticsearchHoldings(Holdings):
-    """Documents of the data streams `logs-wiz.<dataset>-<namespace>`."""
+    """Documents of the data streams `logs-wiz.<dataset>-<namespace>`, and the latest views beside them."""
+
+    has_views = True
 
     def __init__(self, zone: LandingZone, client: Elasticsearch, namespace: str) -> None:
         super().__init__(zone)
@@ -62,6 +77,12 @@ class ElasticsearchHoldings(Holdings):
         if answer["_shards"]["failed"]:
             raise TransientError(f"Elasticsearch could not count all of {stream}; run it again.")
         return int(answer["count"])
+
+    def shown(self, view: LatestView) -> int:
+        """Counted through the alias, in this namespace, after a refresh."""
+        with translated():
+            self._client.indices.refresh(index=view.index)
+        return count_shown(self._client, view, self._namespace)
 
     def example(self, dataset: str, day: str) -> dict[str, Any] | None:
         """The latest document of the day."""

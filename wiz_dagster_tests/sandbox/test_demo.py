@@ -19,8 +19,9 @@ from wiz_dagster.sandbox import services, state
 from wiz_dagster.sandbox.demo import run_demo
 from wiz_dagster.settings import ElasticsearchSettings
 
-FEW = {"audit": 30, "issue": 40}
+FEW = {"audit": 30, "issue": 40, "vulnerability": 20, "cloud_configuration_finding": 6, "detection": 10}
 FILES = {"PATH": os.environ["PATH"], "WIZ_DESTINATION": "files"}
+DAYS = {dataset.name: 1 if dataset.snapshot else 3 for dataset in DATASETS}
 COLUMNS = ["nodes", "landed", "documents", "created", "unchanged", "deleted", "rejected"]
 TOTALS = r"total created=(\d+) unchanged=(\d+) deleted=(\d+) rejected=(\d+)"
 
@@ -56,14 +57,18 @@ def test_a_second_demo_creates_nothing(
     printed = capsys.readouterr().out
     created, unchanged, deleted, rejected = totals(printed)
     assert created > 3 * FEW["audit"]
+    in_days, of_views = printed.split("Latest state of each finding")
     assert f"wiz-dagster dev --home {tmp_path}" in " ".join(printed.split())
-    header, *rows = table(printed)
+    header, *rows = table(in_days)
     assert header == ["dataset", "day", *COLUMNS]
-    assert [row[0] for row in rows] == [dataset.name for dataset in DATASETS for _ in range(3)]
-    assert len({row[1] for row in rows}) == 3
+    assert [row[0] for row in rows] == [name for name, days in DAYS.items() for _ in range(days)]
+    assert len({row[1] for row in rows if DAYS[row[0]] == 3}) == 3
     assert all(row[2:] == [row[2]] * 4 + ["0"] * 3 for row in rows)
     assert sum(int(row[2]) for row in rows) == created
     assert (unchanged, deleted, rejected) == (0, 0, 0)
+    _, *views = table(of_views)
+    assert [view for view, *_ in views] == ["vulnerability", "misconfiguration", "issue"]
+    assert all(int(findings) == int(shown) > 0 for _, findings, shown, *_ in views)
 
     assert run_demo(tmp_path, environment, FEW)
     assert totals(capsys.readouterr().out) == (0, created, 0, 0)
