@@ -7,7 +7,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo dev test lint bench clean
+.PHONY: help install demo dev test lint reference bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -35,6 +35,9 @@ lint: install ## Check style, types and the direction of imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+reference: install ## Write docs/reference anew from the field tables and settings
+	@$(BIN)/python -m scripts.write_reference
 
 bench: install ## Measure documents a second and peak memory of a large partition
 	@$(BIN)/python -m benchmarks.large_partition

@@ -50,11 +50,11 @@ def test_the_example_of_the_config_file_is_valid_and_names_every_key(tmp_path: P
     example = README.partition("```yaml\ndatasets:")[2].partition("```")[0]
     path = tmp_path / "wiz.yaml"
     path.write_text("datasets:" + example)
-    issue = read_dataset_settings(path, DATASETS)["issue"]
-    assert set(yaml.safe_load(path.read_text())["datasets"]["issue"]) == set(DatasetSettings.model_fields)
-    silent = DatasetSettings(tags=list(dataset_named("issue").default_tags), retention="90d", filters=issue.filters)
+    chosen = read_dataset_settings(path, DATASETS)["vulnerability"]
+    assert set(yaml.safe_load(path.read_text())["datasets"]["vulnerability"]) == set(DatasetSettings.model_fields)
+    silent = DatasetSettings(tags=list(dataset_named("issue").default_tags), retention="90d", filters=chosen.filters)
     assert issue == silent
-    assert filter_by(dataset_named("issue"), issue.filters) == {"severity": ["CRITICAL", "HIGH"]}
+    assert filter_by(dataset_named("vulnerability"), chosen.filters)["severity"] == ["CRITICAL", "HIGH"]
 
 
 def test_the_table_of_commands_names_every_command() -> None:
