@@ -120,4 +120,6 @@ def read_indexes(store: Store, folder: str, parts: tuple[PartRecord, ...]) -> En
     if not parts:
         return no_entries()
     with ThreadPoolExecutor(_PARALLEL_READS) as pool:
-        return np.concatenate(list(pool.map(lambda part: read_index(store, folder, part), parts)))
+        found = list(pool.map(lambda part: read_index(store, folder, part), parts))
+    # Named, since numpy would take the machine's own byte order for the versions.
+    return np.concatenate(found, dtype=ENTRY)

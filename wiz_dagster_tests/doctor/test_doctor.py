@@ -6,14 +6,18 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from elasticsearch import Elasticsearch
 
 from wiz_dagster.cli import wiz_dagster
 from wiz_dagster.doctor import examine
 from wiz_dagster.doctor.finding import Finding
+from wiz_dagster.elasticsearch import latest_views
+from wiz_dagster.elasticsearch.latest_views import VIEWS
 from wiz_dagster.installation import set_up
 from wiz_dagster.sandbox.wiz.server import WizEmulator
 from wiz_dagster.sandbox.wiz.tokens import Client
 from wiz_dagster.settings import ElasticsearchSettings
+from wiz_dagster_tests.elasticsearch.latest_helpers import view_named
 from wiz_dagster_tests.pipeline import small_tenant, wiz_environment
 
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "dagster.yaml"
@@ -47,6 +51,25 @@ def test_after_setup_all_is_well(
     findings = {finding.name: finding for finding in examine(environment)}
     assert [finding.line() for finding in findings.values() if not finding.ok] == []
     assert {"Wiz scope of audit", "Wiz scope of issue", "Elasticsearch privileges", "pool wiz_api"} <= set(findings)
+    assert {f"latest view {view.name}" for view in VIEWS} <= set(findings)
+
+
+def test_a_latest_view_that_is_absent_or_shares_its_alias_is_said(
+    environment: dict[str, str],
+    elasticsearch_settings: ElasticsearchSettings,
+    elasticsearch: Elasticsearch,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    view = view_named("issue", namespace)
+    monkeypatch.setattr(latest_views, "VIEWS", (view,))
+    environment |= {"WIZ_DESTINATION": "elasticsearch", "ELASTICSEARCH_URL": elasticsearch_settings.url}
+    assert "run wiz-dagster setup" in failures(environment)["latest view issue"]
+    elasticsearch.indices.create(index=f"{view.alias}-v3", aliases={view.alias: {}})
+    monkeypatch.setenv("DAGSTER_HOME", environment["DAGSTER_HOME"])
+    assert f"latest view {view.alias}: installed" in list(set_up(environment))
+    assert f"{view.alias}-v3" in failures(environment)["latest view issue"]
+    elasticsearch.indices.delete(index=[view.index, f"{view.alias}-v3"])
 
 
 def test_a_pool_without_a_limit_and_what_to_do(environment: dict[str, str]) -> None:

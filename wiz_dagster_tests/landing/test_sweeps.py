@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+import orjson
 import pytest
 
 from wiz_dagster.landing import zone as zone_module
 from wiz_dagster.landing.landing_run import LandReport
+from wiz_dagster.landing.node_index import node_key
+from wiz_dagster.landing.sweeps import newest_sweep
 from wiz_dagster.landing.zone import LandingZone
 from wiz_dagster_tests.landing.landing_helpers import DAY, Figures, Node, by_id, fetch_info, node, read, zone_at
 
@@ -17,10 +20,10 @@ def zone(tmp_path: Path) -> LandingZone:
     return zone_at(tmp_path)
 
 
-def sweep(zone: LandingZone, *nodes: Node, minute: int, null_nodes: int = 0) -> LandReport:
+def sweep(zone: LandingZone, *nodes: Node, minute: int, null_nodes: int = 0, day: str = DAY) -> LandReport:
     batches: Sequence[Sequence[Node]] = [nodes]
     figures = Figures(null_nodes=null_nodes)
-    return zone.land("issue", DAY, batches, fetch_info(minute), figures, "updatedAt", snapshot=True)
+    return zone.land("issue", day, batches, fetch_info(minute), figures, "updatedAt", snapshot=True)
 
 
 def ids(zone: LandingZone, after_generation: int = 0) -> list[str]:
@@ -79,3 +82,23 @@ def test_a_sweep_in_which_wiz_left_nodes_out_is_known_to_be_incomplete(zone: Lan
     assert zone.day("issue", DAY).complete
     sweep(zone, node("a"), minute=5, null_nodes=1)
     assert not zone.day("issue", DAY).complete
+
+
+def test_the_newest_sweep_is_the_complete_one_that_was_begun_last_of_all_days(zone: LandingZone) -> None:
+    assert newest_sweep(zone, "issue") is None
+    sweep(zone, node("a"), minute=0, day="2026-11-19")
+    sweep(zone, node("b"), minute=9, day="2026-11-20")
+    sweep(zone, node("c"), minute=5, day="2026-11-21")
+    sweep(zone, node("d"), minute=20, null_nodes=1, day="2026-11-22")
+    newest = newest_sweep(zone, "issue")
+    assert newest is not None
+    assert newest.started == fetch_info(9).fetched_at
+    assert list(newest.node_ids()) == [node_key(node("b"), b"", None)[:16]]
+
+
+def test_a_day_tells_on_request_what_only_its_superseded_sweeps_held(zone: LandingZone) -> None:
+    sweep(zone, node("gone"), node("stays"), minute=0)
+    sweep(zone, node("stays"), minute=5)
+    day = zone.day("issue", DAY).with_superseded()
+    moments = {line["id"]: batch.fetched_at for batch in day.batches() for line in map(orjson.loads, batch.lines)}
+    assert moments == {"gone": fetch_info(0).fetched_at, "stays": fetch_info(5).fetched_at}

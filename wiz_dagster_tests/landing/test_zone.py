@@ -1,5 +1,6 @@
 import random
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -11,7 +12,18 @@ from wiz_dagster.errors import PermanentError
 from wiz_dagster.landing import parts
 from wiz_dagster.landing.manifest import KEPT_FETCHES, Tenant
 from wiz_dagster.landing.zone import LandingZone
-from wiz_dagster_tests.landing.landing_helpers import DAY, Figures, Node, by_id, fetch_info, land, node, read, zone_at
+from wiz_dagster_tests.landing.landing_helpers import (
+    DAY,
+    START,
+    Figures,
+    Node,
+    by_id,
+    fetch_info,
+    land,
+    node,
+    read,
+    zone_at,
+)
 
 
 def test_what_was_landed_is_read_back_as_it_came(tmp_path: Path) -> None:
@@ -224,3 +236,12 @@ def test_after_any_fetches_the_newest_version_is_read(
             assert by_id(read(zone)) == expected
             changed = {node_id for node_id, known in model.items() if before.get(node_id) != known}
             assert by_id(read(zone, after_generation=generation)).keys() == changed
+
+
+def test_a_key_ends_in_the_version_with_the_highest_byte_first(tmp_path: Path) -> None:
+    zone = zone_at(tmp_path)
+    for minute, version in enumerate((1, 2)):
+        land(zone, [node("a", version)], minute=minute)
+    (key,) = [key for batch in zone.day("issue", DAY).batches() for key in batch.keys]
+    moment = START + timedelta(seconds=2)
+    assert int.from_bytes(key[16:], "big", signed=True) == moment.timestamp() * 1_000_000
