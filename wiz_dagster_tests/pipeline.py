@@ -29,7 +29,8 @@ NO_RETRY = dg.RetryPolicy(max_retries=0)
 
 def small_tenant(**volumes: int) -> Tenant:
     """Ten days of a tenant with some nodes a day."""
-    return Tenant(now=NOW, seed=7, days=10, volumes={"audit": 60, "issue": 60, "detection": 30} | volumes)
+    few = {"audit": 60, "issue": 60, "vulnerability": 60, "cloud_configuration_finding": 60, "detection": 30}
+    return Tenant(now=NOW, seed=7, days=10, volumes=few | volumes)
 
 
 def wiz_environment(emulator: WizEmulator, home: Path) -> dict[str, str]:

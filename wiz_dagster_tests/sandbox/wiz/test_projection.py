@@ -90,6 +90,8 @@ def _same(projected: Any, executed: Any) -> bool:
 @pytest.mark.parametrize(("dataset", "field", "node_type"), [
     ("audit", "auditLogEntries", "AuditLogEntry"),
     ("issue", "issuesV2", "Issue"),
+    ("vulnerability", "vulnerabilityFindings", "VulnerabilityFinding"),
+    ("cloud_configuration_finding", "configurationFindings", "ConfigurationFinding"),
     ("detection", "detections", "Detection"),
 ])  # fmt: skip
 def test_the_projection_answers_what_execute_answers(dataset: str, field: str, node_type: str) -> None:
