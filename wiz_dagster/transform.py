@@ -91,7 +91,7 @@ def _parsed(line: bytes) -> object:
 
 def _leniently_parsed(line: bytes) -> object:
     """JSON that the fast parser refuses: half surrogate pairs become `?`, numbers beyond a double stay texts."""
-    value = json.loads(line.decode(), parse_constant=_no_json, parse_float=_finite)
+    value = json.loads(line.decode(), parse_constant=_no_json, parse_float=_finite, parse_int=_whole)
     return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
@@ -101,6 +101,10 @@ def _no_json(name: str) -> None:
 
 def _finite(text: str) -> float | str:
     return float(text) if isfinite(float(text)) else text
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if isfinite(float(text)) else text
 
 
 def _ended(documents: Iterator[bytes]) -> Iterator[bytes]:

@@ -8,10 +8,16 @@ from collections.abc import Iterator
 
 import pytest
 from elasticsearch import Elasticsearch
+from hypothesis import HealthCheck, settings
 
 from wiz_dagster.elasticsearch.client import connect
 from wiz_dagster.sandbox.elasticsearch_node import ElasticsearchNode, available
 from wiz_dagster.settings import ElasticsearchSettings, read_elasticsearch_settings
+
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("ci", max_examples=50, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("thorough", max_examples=2000, deadline=None, suppress_health_check=SLOW)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture(scope="session")

@@ -604,6 +604,16 @@ CONFIGURATION_FINDING: dict[str, Any] = {
     },
 }
 
+FULL: dict[str, dict[str, Any]] = {
+    "audit": AUDIT,
+    "issue": ISSUE,
+    "vulnerability": VULNERABILITY,
+    "cloud_configuration_finding": CONFIGURATION_FINDING,
+    "cloud_configuration_finding_full_posture": CONFIGURATION_FINDING,
+    "detection": DETECTION,
+}
+"""A full node of each dataset by its name."""
+
 
 def audit(**changes: Any) -> dict[str, Any]:
     """The audit entry with some keys changed."""

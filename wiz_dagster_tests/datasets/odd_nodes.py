@@ -1,0 +1,110 @@
+"""Nodes as no one expects them: any part of a full node missing, null, of another type, nested deeper, huge.
+
+One drawn byte decides what becomes of a part, so that thousands of nodes are drawn in a minute; 0 leaves it as it is,
+which is what a failing node is shrunk towards.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hypothesis import strategies as st
+
+TEXTS = [
+    "2026-01-01T00:00:00Z",
+    "9999-12-31T23:59:59-23:59",
+    "0001-01-01T00:00:00+14:00",
+    "2026-02-30T00:00:00Z",
+    "null",
+    "true",
+    "-0",
+    "1e999",
+    "::1",
+    "fe80::1%eth0",
+    "http://[::1",
+    "a:b@c:",
+    "a.b..c.",
+    "\0",
+]
+
+
+def nested(depth: int, kind: type) -> Any:
+    """Lists in lists, or objects in objects."""
+    value: Any = 1
+    for _ in range(depth):
+        value = [value] if kind is list else {"k": value}
+    return value
+
+
+HUGE: dict[str, Any] = {
+    "<9,000 letters>": "x" * 9_000,
+    "<27,000 bytes>": "㐀" * 9_000,
+    "<2,000 numbers>": list(range(2_000)),
+    "<300 objects>": [{"id": str(number)} for number in range(300)],
+    "<500 keys>": {f"k{number}": number for number in range(500)},
+    "<300 lists in each other>": nested(300, list),
+    "<300 objects in each other>": nested(300, dict),
+    "<30 objects in each other>": nested(30, dict),
+    "<2**63>": 2**63,
+    "<1.7e308>": 1.7e308,
+    "<5e-324>": 5e-324,
+}
+"""By the names that stand for them where a failing node is printed."""
+UNREADABLE: dict[str, Any] = {
+    "<half a pair>": "\ud800",
+    "<half a pair after a>": "a\udfff",
+    "<half a pair as key>": {"\ud83d": 1},
+    "<10**400>": 10**400,
+}
+"""What the fast parser refuses in a line."""
+NAMED = HUGE | UNREADABLE
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(TEXTS)
+scalars = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+values = st.recursive(
+    scalars | texts,
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(texts, below, max_size=3),
+    max_leaves=8,
+)
+
+
+def odd_nodes(node: dict[str, Any], named: Mapping[str, Any] = HUGE) -> st.SearchStrategy[dict[str, Any]]:
+    """Nodes made of a full one; parts of it may be replaced by `named` values, too."""
+    others = st.lists(values | st.sampled_from(list(named)), min_size=1, max_size=4)
+    size = places(node)
+    return st.builds(
+        lambda moves, calm, other: changed_keys(node, iter(moves), calm, other),
+        st.binary(min_size=size, max_size=size),
+        st.sampled_from([250, 230, 128, 0]),
+        others,
+    )
+
+
+def places(value: Any) -> int:
+    """How many parts a value has, itself included."""
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(places, below))
+
+
+REMOVED = object()
+
+
+def changed(value: Any, moves: Iterator[int], calm: int, others: list[Any]) -> Any:
+    """The value after the next move; below `calm` it stays, but for what is inside it."""
+    move = next(moves, 0)
+    if move < calm:
+        if isinstance(value, dict):
+            return changed_keys(value, moves, calm, others)
+        if isinstance(value, list):
+            after = [changed(item, moves, calm, others) for item in value]
+            return [item for item in after if item is not REMOVED]
+        return value
+    other = others[move % len(others)]
+    other = NAMED.get(other, other) if isinstance(other, str) else other
+    grown = {**value, "neverSeen": other} if isinstance(value, dict) else [value, other]
+    return (REMOVED, None, other, {"deeper": value}, grown, [value])[move % 6]
+
+
+def changed_keys(node: dict[str, Any], moves: Iterator[int], calm: int, others: list[Any]) -> dict[str, Any]:
+    """The object with each of its values changed, or without it."""
+    after = {key: changed(value, moves, calm, others) for key, value in node.items()}
+    return {key: value for key, value in after.items() if value is not REMOVED}
