@@ -5,6 +5,7 @@ which is what a failing node is shrunk towards.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
@@ -57,6 +58,7 @@ UNREADABLE: dict[str, Any] = {
 }
 """What the fast parser refuses in a line."""
 NAMED = HUGE | UNREADABLE
+REMOVED = object()
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(TEXTS)
 scalars = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
@@ -67,44 +69,52 @@ values = st.recursive(
 )
 
 
-def odd_nodes(node: dict[str, Any], named: Mapping[str, Any] = HUGE) -> st.SearchStrategy[dict[str, Any]]:
-    """Nodes made of a full one; parts of it may be replaced by `named` values, too."""
-    others = st.lists(values | st.sampled_from(list(named)), min_size=1, max_size=4)
-    size = places(node)
+@dataclass(frozen=True)
+class Oddity:
+    """What becomes of a node: a byte for each of its parts; below `calm` the part stays.
+
+    The others are removed when `ways` is 1, removed or null when it is 2, and so on.
+    """
+
+    moves: bytes
+    calm: int
+    ways: int
+    others: list[Any]
+
+    def of(self, node: dict[str, Any]) -> dict[str, Any]:
+        """The node after it."""
+        return self._keys(node, iter(self.moves))
+
+    def _keys(self, node: dict[str, Any], moves: Iterator[int]) -> dict[str, Any]:
+        after = {key: self._part(value, moves) for key, value in node.items()}
+        return {key: value for key, value in after.items() if value is not REMOVED}
+
+    def _part(self, value: Any, moves: Iterator[int]) -> Any:
+        move = next(moves)
+        if move < self.calm:
+            if isinstance(value, list):
+                after = [self._part(item, moves) for item in value]
+                return [item for item in after if item is not REMOVED]
+            return self._keys(value, moves) if isinstance(value, dict) else value
+        other = self.others[move % len(self.others)]
+        other = NAMED.get(other, other) if isinstance(other, str) else other
+        grown = {**value, "neverSeen": other} if isinstance(value, dict) else [value, other]
+        return (REMOVED, None, other, {"deeper": value}, grown, [value])[move % self.ways]
+
+
+def oddities_of(node: dict[str, Any], named: Mapping[str, Any] = HUGE) -> st.SearchStrategy[Oddity]:
+    """Oddities of a full node; parts of it may be replaced by `named` values, too."""
+    size = parts(node)
     return st.builds(
-        lambda moves, calm, other: changed_keys(node, iter(moves), calm, other),
-        st.binary(min_size=size, max_size=size),
-        st.sampled_from([250, 230, 128, 0]),
-        others,
+        Oddity,
+        moves=st.binary(min_size=size, max_size=size),
+        calm=st.sampled_from([250, 230, 128, 0]),
+        ways=st.sampled_from([6, 6, 2, 1]),
+        others=st.lists(values | st.sampled_from(list(named)), min_size=1, max_size=4),
     )
 
 
-def places(value: Any) -> int:
+def parts(value: Any) -> int:
     """How many parts a value has, itself included."""
     below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + sum(map(places, below))
-
-
-REMOVED = object()
-
-
-def changed(value: Any, moves: Iterator[int], calm: int, others: list[Any]) -> Any:
-    """The value after the next move; below `calm` it stays, but for what is inside it."""
-    move = next(moves, 0)
-    if move < calm:
-        if isinstance(value, dict):
-            return changed_keys(value, moves, calm, others)
-        if isinstance(value, list):
-            after = [changed(item, moves, calm, others) for item in value]
-            return [item for item in after if item is not REMOVED]
-        return value
-    other = others[move % len(others)]
-    other = NAMED.get(other, other) if isinstance(other, str) else other
-    grown = {**value, "neverSeen": other} if isinstance(value, dict) else [value, other]
-    return (REMOVED, None, other, {"deeper": value}, grown, [value])[move % 6]
-
-
-def changed_keys(node: dict[str, Any], moves: Iterator[int], calm: int, others: list[Any]) -> dict[str, Any]:
-    """The object with each of its values changed, or without it."""
-    after = {key: changed(value, moves, calm, others) for key, value in node.items()}
-    return {key: value for key, value in after.items() if value is not REMOVED}
+    return 1 + sum(map(parts, below))

@@ -21,7 +21,7 @@ from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster.transform import transform_lines
 from wiz_dagster_tests.datasets.making import FETCHED_AT, problems
 from wiz_dagster_tests.datasets.nodes import FULL
-from wiz_dagster_tests.datasets.odd_nodes import NAMED, odd_nodes
+from wiz_dagster_tests.datasets.odd_nodes import NAMED, Oddity, oddities_of
 
 OPTIONS = EcsOptions(
     tags=(), fetched_at=FETCHED_AT, preserve_original_event=True, preserve_duplicate_custom_fields=True
@@ -51,8 +51,9 @@ def test_the_full_node_has_every_key_that_is_asked_for(dataset: Dataset) -> None
 
 @each_dataset
 def test_any_node_gives_one_document_with_a_time_no_empty_value_and_no_value_of_a_wrong_type(dataset: Dataset) -> None:
-    @given(nodes=st.lists(odd_nodes(full(dataset)), min_size=1, max_size=3))
-    def check(nodes: list[dict[str, Any]]) -> None:
+    @given(oddities=st.lists(oddities_of(full(dataset)), min_size=1, max_size=3))
+    def check(oddities: list[Oddity]) -> None:
+        nodes = [oddity.of(full(dataset)) for oddity in oddities]
         lines = [json.dumps(node, ensure_ascii=False).encode() for node in nodes]
         made = documents_of(dataset, lines)
         assert [document["event"]["original"] for document in made] == [line.decode() for line in lines]
@@ -70,10 +71,11 @@ def test_any_node_gives_one_document_with_a_time_no_empty_value_and_no_value_of_
 @each_dataset
 def test_any_line_gives_one_document_or_one_error_and_stops_no_other(dataset: Dataset) -> None:
     @given(
-        nodes=st.lists(odd_nodes(full(dataset), NAMED), max_size=2),
+        oddities=st.lists(oddities_of(full(dataset), NAMED), max_size=2),
         broken=st.sampled_from([b"{", b"[]", b"null", b'{"id": NaN}', b'{"id": "\xff"}', b"", b"\0"]),
     )
-    def check(nodes: list[dict[str, Any]], broken: bytes) -> None:
+    def check(oddities: list[Oddity], broken: bytes) -> None:
+        nodes = [oddity.of(full(dataset)) for oddity in oddities]
         lines = [line for node in nodes for line in (json.dumps(node).encode(), broken)]
         target, errors = io.BytesIO(), io.StringIO()
         status = transform_lines(dataset.name, io.BytesIO(b"\n".join(lines)), target, errors, None)
