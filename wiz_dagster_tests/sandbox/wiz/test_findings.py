@@ -131,7 +131,7 @@ def test_a_sweep_of_the_posture_finds_what_the_tenant_truly_holds(caller: Caller
 
 
 def test_both_datasets_of_configuration_findings_read_nodes_given_by_either_name(start: Start) -> None:
-    nodes = [{"id": "a", "deleted": True}, {"id": "b", "deleted": False}, {"id": "c"}]
+    nodes: list[dict[str, Any]] = [{"id": "a", "deleted": True}, {"id": "b", "deleted": False}, {"id": "c"}]
     for name in ("cloud_configuration_finding", POSTURE):
         caller = start(Tenant(now=NOW, given={name: nodes}))
         assert _ids(caller.walk(CONFIGURATIONS)) == ["b", "c"]
