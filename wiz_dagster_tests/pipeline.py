@@ -17,6 +17,7 @@ from elasticsearch import Elasticsearch, helpers
 
 from wiz_dagster.datasets import dataset_named
 from wiz_dagster.definitions import build_definitions
+from wiz_dagster.elasticsearch.latest_views import VIEWS
 from wiz_dagster.elasticsearch.reconcile import stream_name
 from wiz_dagster.sandbox.wiz.server import WizEmulator
 from wiz_dagster.sandbox.wiz.tenant import Tenant
@@ -58,8 +59,8 @@ class Pipeline:
     def run(
         self, dataset: str, day: str = YESTERDAY, *, only: str | None = None, config: Mapping[str, Any] | None = None
     ) -> Run:
-        """The dataset's job for a day; `only` selects `raw` or `ecs`."""
-        keys = {"raw": f'key:"wiz/raw/{dataset}"', "ecs": f'key:"wiz/{dataset}"'}
+        """The dataset's job for a day; `only` selects `raw`, `ecs` or `latest`."""
+        keys = {"raw": ["wiz", "raw", dataset], "ecs": ["wiz", dataset], "latest": latest_path(dataset)}
         with mock.patch.dict(os.environ, self.environment):
             definitions = build_definitions(self.environment, retry_policy=self.retry_policy)
             job = definitions.resolve_job_def(f"{dataset}_job")
@@ -67,9 +68,7 @@ class Pipeline:
                 instance=self.instance,
                 partition_key=day,
                 raise_on_error=False,
-                asset_selection=[dg.AssetKey(["wiz", "raw", dataset] if only == "raw" else ["wiz", dataset])]
-                if only in keys
-                else None,
+                asset_selection=[dg.AssetKey(keys[only])] if only else None,
                 run_config={"ops": dict(config)} if config else None,
             )
         return Run(result, dataset)
@@ -98,9 +97,19 @@ class Run:
         return self._metadata(dg.AssetKey(["wiz", self.dataset]))
 
     @property
+    def latest(self) -> dict[str, Any]:
+        """Metadata of `wiz/latest/<view>`."""
+        return self._metadata(dg.AssetKey(latest_path(self.dataset)))
+
+    @property
     def checks(self) -> dict[str, dg.AssetCheckEvaluation]:
-        """Check results by name."""
-        return {one.check_name: one for one in self.result.get_asset_check_evaluations()}
+        """Check results of `wiz/raw/<dataset>` and `wiz/<dataset>` by name."""
+        return self._checks(latest=False)
+
+    @property
+    def latest_checks(self) -> dict[str, dg.AssetCheckEvaluation]:
+        """Check results of `wiz/latest/<view>` by name."""
+        return self._checks(latest=True)
 
     @property
     def errors(self) -> str:
@@ -111,11 +120,20 @@ class Run:
             if event.is_step_failure
         )
 
+    def _checks(self, *, latest: bool) -> dict[str, dg.AssetCheckEvaluation]:
+        evaluations = self.result.get_asset_check_evaluations()
+        return {one.check_name: one for one in evaluations if ("latest" in one.asset_key.path) == latest}
+
     def _metadata(self, key: dg.AssetKey) -> dict[str, Any]:
         for event in self.result.get_asset_materialization_events():
             if event.asset_key == key:
                 return {name: one.value for name, one in event.materialization.metadata.items()}
         raise AssertionError(f"{key.to_user_string()} was not materialized: {self.errors}")
+
+
+def latest_path(dataset: str) -> list[str]:
+    """The path of the asset of the view that the dataset feeds."""
+    return ["wiz", "latest", *(view.name for view in VIEWS if view.dataset == dataset)]
 
 
 @contextmanager
