@@ -10,7 +10,7 @@ import copy
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,14 +19,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.errors import SettingsError
+from wiz_dagster.settings import BegunDay
 
 
 def _day(value: object) -> object:
     """YAML reads a day as a date, and a quoted one as text."""
-    day = date.fromisoformat(value) if isinstance(value, str) else value
-    if isinstance(day, date) and day > datetime.now(UTC).date():
-        raise ValueError("expected a day that has begun, as YYYY-MM-DD")
-    return day
+    return date.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _retention(value: object) -> str:
@@ -45,7 +43,7 @@ class DatasetSettings(BaseModel):
 
     enabled: bool = True
     """Whether the dataset's assets, job and schedule are there."""
-    start_date: Annotated[date, BeforeValidator(_day)] | None = None
+    start_date: Annotated[BegunDay, BeforeValidator(_day)] | None = None
     """The first day of the dataset's partitions; without it `WIZ_START_DATE`."""
     page_size: int | None = Field(default=None, ge=1, le=500)
     """Nodes asked for with one request; without it `WIZ_PAGE_SIZE`."""

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from wiz_dagster.errors import SettingsError
 
@@ -141,20 +150,23 @@ class LandingSettings(_Settings):
     url: str = Field(default="wiz-landing", alias="WIZ_LANDING_URL", min_length=1)
 
 
+def _begun(day: date) -> date:
+    if day > datetime.now(UTC).date():
+        raise ValueError("expected a day that has begun, as YYYY-MM-DD")
+    return day
+
+
+BegunDay = Annotated[date, AfterValidator(_begun)]
+
+
 class PipelineSettings(_Settings):
     """What shapes the definitions themselves; read when they load."""
 
-    start_date: date = Field(default=date(2026, 1, 1), alias="WIZ_START_DATE")
+    start_date: BegunDay = Field(default=date(2026, 1, 1), alias="WIZ_START_DATE")
     destination: Literal["elasticsearch", "files"] = Field(default="elasticsearch", alias="WIZ_DESTINATION")
     namespace: Namespace = Field(default="default", alias="WIZ_NAMESPACE")
     config: ExistingFile | None = Field(default=None, alias="WIZ_CONFIG")
     geoip_database: ExistingFile | None = Field(default=None, alias="WIZ_GEOIP_DATABASE")
-
-    @model_validator(mode="after")
-    def _not_in_the_future(self) -> PipelineSettings:
-        if self.start_date > datetime.now(UTC).date():
-            raise ValueError("WIZ_START_DATE: expected a day that has begun, as YYYY-MM-DD")
-        return self
 
 
 _Model = TypeVar("_Model", bound=_Settings)

@@ -177,6 +177,7 @@ def test_the_config_file_sets_what_varies_by_dataset(tmp_path: Path) -> None:
             r"issue.all_statuses: Wiz returns all of them by itself; leave it out",
         ),
         ("datasets: {issue: {start_date: 2999-01-01}}", r"issue.start_date: expected a day that has begun"),
+        ("datasets: {issue: {start_date: 2026-01-01 10:00:00}}", r"issue.start_date: Input should be a valid date"),
         ("datasets: {issue: {page_size: 501}}", r"issue.page_size: Input should be less than or equal to 500"),
         (
             "datasets: {audit: {filters: {project: [p]}}}",
