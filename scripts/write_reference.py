@@ -92,9 +92,10 @@ def _page(dataset: Dataset) -> str:
 
 
 def _facts(dataset: Dataset) -> list[tuple[str, str]]:
-    query = f"../../wiz_dagster/datasets/{dataset.name}.graphql"
+    file = dataset.query_file or f"{dataset.name}.graphql"
+    query = f"../../wiz_dagster/datasets/{file}"
     return [
-        ("Wiz's root field", f"`{dataset.root}`, asked for with [{dataset.name}.graphql]({query})"),
+        ("Wiz's root field", f"`{dataset.root}`, asked for with [{file}]({query})"),
         ("Wiz scope", code(dataset.scope)),
         ("Asked for", _asked(dataset)),
         ("Filed under", _filed(dataset)),

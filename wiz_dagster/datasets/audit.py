@@ -15,7 +15,7 @@ from wiz_dagster.ecs.columns import Columns, Values, copy_to, pluck
 from wiz_dagster.ecs.geoip import place
 from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster.ecs.user_agent import NOTHING, PATHS, parse_user_agent
-from wiz_dagster.ecs.values import distinct_texts, timestamp
+from wiz_dagster.ecs.values import distinct_texts
 
 KEYS = frozenset(
     {
@@ -64,7 +64,7 @@ def transform(nodes: Sequence[Node], options: EcsOptions) -> Columns:
     copies = options.preserve_duplicate_custom_fields
     columns.constant("event", "event.kind")
     moments = columns.date(pluck(nodes, "timestamp"), "timestamp", *copy_to(copies, "wiz.audit.timestamp"))
-    columns.main_date([("timestamp", moments)], str(timestamp(options.fetched_at.isoformat())))
+    columns.main_date([("timestamp", moments)], options.fetched_timestamp)
     columns.keyword(pluck(nodes, "id"), "id", "event.id", *copy_to(copies, "wiz.audit.id"))
     columns.keyword(pluck(nodes, "requestId"), "requestId", "http.request.id", *copy_to(copies, "wiz.audit.request_id"))
     _actions(columns, nodes)

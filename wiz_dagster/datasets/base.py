@@ -16,7 +16,7 @@ from wiz_dagster.ecs.columns import Node
 from wiz_dagster.ecs.fields import Field, read_fields
 from wiz_dagster.ecs.frames import Transform
 
-__all__ = ["Dataset", "Node", "Walk"]
+__all__ = ["FINDING_STATUSES", "Dataset", "Node", "Walk"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Dataset:
         always: what is inside `filterBy` whatever is asked for.
         statuses: asked for unless the settings choose others; empty: Wiz returns all by itself.
         snapshot: a fetch brings all that there is at its moment, and replaces the fetch before it.
+        query_file: where the query stands if another dataset asks the same; empty: `<name>.graphql`.
     """
 
     name: str
@@ -66,10 +67,11 @@ class Dataset:
     always: Mapping[str, Any] = field(default_factory=dict)
     statuses: tuple[str, ...] = ()
     snapshot: bool = False
+    query_file: str = ""
 
     def query(self) -> str:
         """The GraphQL query, literally as its file has it."""
-        return _text(f"{self.name}.graphql")
+        return _text(self.query_file or f"{self.name}.graphql")
 
     def selected_keys(self) -> frozenset[str]:
         """The top-level keys of a node that the query selects, whatever the node's type."""
@@ -78,6 +80,10 @@ class Dataset:
     def fields(self) -> tuple[Field, ...]:
         """The fields of the documents."""
         return _fields(self.name)
+
+
+FINDING_STATUSES = ("OPEN", "IN_PROGRESS", "REJECTED", "RESOLVED")
+"""All statuses of findings: Wiz's `FindingCommonStatus`."""
 
 
 @cache

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from wiz_dagster.datasets.base import Dataset, Walk
-from wiz_dagster.datasets.configuration_findings import FILTERS, STATUSES, transform_changes
+from wiz_dagster.datasets.base import FINDING_STATUSES, Dataset, Walk
+from wiz_dagster.datasets.configuration_findings import FILTERS, transform_changes
 
 CLOUD_CONFIGURATION_FINDING = Dataset(
     name="cloud_configuration_finding",
@@ -25,5 +25,5 @@ CLOUD_CONFIGURATION_FINDING = Dataset(
     default_tags=("forwarded", "wiz-cloud_configuration_finding"),
     transform=transform_changes,
     always=MappingProxyType({"includeDeleted": True}),
-    statuses=STATUSES,
+    statuses=FINDING_STATUSES,
 )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from wiz_dagster.datasets.base import Dataset, Walk
-from wiz_dagster.datasets.configuration_findings import FILTERS, STATUSES, transform_posture
+from wiz_dagster.datasets.base import FINDING_STATUSES, Dataset, Walk
+from wiz_dagster.datasets.configuration_findings import FILTERS, transform_posture
 
 CLOUD_CONFIGURATION_FINDING_FULL_POSTURE = Dataset(
     name="cloud_configuration_finding_full_posture",
@@ -25,6 +25,7 @@ CLOUD_CONFIGURATION_FINDING_FULL_POSTURE = Dataset(
     default_tags=("forwarded", "wiz-cloud_configuration_finding_full_posture"),
     transform=transform_posture,
     always=MappingProxyType({"includeDeleted": False}),
-    statuses=STATUSES,
+    statuses=FINDING_STATUSES,
     snapshot=True,
+    query_file="cloud_configuration_finding.graphql",
 )

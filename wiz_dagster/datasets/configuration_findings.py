@@ -12,13 +12,12 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from wiz_dagster.datasets.base import Node
+from wiz_dagster.datasets.base import FINDING_STATUSES, Node
 from wiz_dagster.datasets.configuration_findings_lists import Lists, keys_below, read_lists, tag_sets
 from wiz_dagster.ecs.columns import Columns, Values, copy_to, pluck
 from wiz_dagster.ecs.options import EcsOptions
-from wiz_dagster.ecs.values import as_text, is_empty, timestamp
+from wiz_dagster.ecs.values import as_text, is_empty
 
-STATUSES = ("OPEN", "IN_PROGRESS", "REJECTED", "RESOLVED")
 SEVERITIES = frozenset({"CRITICAL", "HIGH", "LOW", "MEDIUM", "NONE"})
 RESULTS = frozenset({"ERROR", "FAIL", "NOT_ASSESSED", "PASS"})
 FILTERS = MappingProxyType(
@@ -113,7 +112,7 @@ OWN_NAMES = {key: own_name(key) for key in (ACCOUNT, *COPIED, *KEPT, *DATES, *FL
 def transform_changes(nodes: Sequence[Node], options: EcsOptions) -> Columns:
     """The ECS columns of findings that changed; their time is that of the analysis."""
     columns, read, moments = _findings("wiz.cloud_configuration_finding", nodes, options)
-    columns.main_date(moments, _fetched(options))
+    columns.main_date(moments, options.fetched_timestamp)
     columns.put(read["rule.description"], "message")
     return columns
 
@@ -124,13 +123,9 @@ def transform_posture(nodes: Sequence[Node], options: EcsOptions) -> Columns:
     Elastic's integration means `message` to be the rule's name there, and never sets it.
     """
     columns, read, _ = _findings("wiz.cloud_configuration_finding_full_posture", nodes, options)
-    columns.constant(_fetched(options), "@timestamp")
+    columns.constant(options.fetched_timestamp, "@timestamp")
     columns.put(read["rule.name"], "message")
     return columns
-
-
-def _fetched(options: EcsOptions) -> str:
-    return str(timestamp(options.fetched_at.isoformat()))
 
 
 def _findings(
@@ -177,7 +172,7 @@ def _objects(columns: Columns, nodes: Sequence[Node]) -> dict[str, Sequence[Node
 
 def _derived(columns: Columns, read: Mapping[str, Values]) -> None:
     results, kinds, names = read["result"], read["resource.type"], read["resource.name"]
-    for key, known in (("status", frozenset(STATUSES)), ("severity", SEVERITIES), ("result", RESULTS)):
+    for key, known in (("status", frozenset(FINDING_STATUSES)), ("severity", SEVERITIES), ("result", RESULTS)):
         columns.expect(read[key], key, known)
     columns.put(_judged(results, EVALUATIONS), "result.evaluation")
     columns.put(_judged(results, OUTCOMES), "event.outcome")

@@ -26,7 +26,6 @@ from wiz_dagster.datasets.detection_origins import ORIGINS
 from wiz_dagster.datasets.detection_shape import Shape, fitted_object, keeps_place, shape_of
 from wiz_dagster.ecs.columns import Columns, Values, pluck
 from wiz_dagster.ecs.options import EcsOptions
-from wiz_dagster.ecs.values import timestamp
 
 ROOT = "wiz.defend_v2"
 KEYS = frozenset(
@@ -136,7 +135,7 @@ def _times(columns: Columns, rows: Sequence[Node], options: EcsOptions) -> None:
         ("createdAt", pluck(rows, "created_at")),
         ("startedAt", started),
     ]
-    columns.main_date(candidates, str(timestamp(options.fetched_at.isoformat())))
+    columns.main_date(candidates, options.fetched_timestamp)
 
 
 def _counts(rows: Iterable[Node]) -> None:

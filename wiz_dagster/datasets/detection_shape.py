@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from wiz_dagster.ecs.columns import LONGEST_NAME, Columns, Node, holds_no_object
+from wiz_dagster.ecs.columns import LONG, LONGEST_NAME, Columns, Node, holds_no_object
 from wiz_dagster.ecs.values import MAX_DEPTH, boolean, is_ip, timestamp
 
 Shape = dict[str, "Shape | str"]
@@ -32,7 +32,6 @@ TEXT_STAYS = frozenset({"actors", "acting_as", "category", "cloud_accounts", "is
 _UPPER = re.compile(r"(?<=[^A-Z])[A-Z]")
 _PLAIN = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 _BELOW = (dict, list)
-_LONG = range(-(2**63), 2**63)
 _LONGEST_KEY = 500
 """Characters. Elasticsearch refuses a document in which a key with its value is longer than 32,766 bytes."""
 
@@ -134,11 +133,11 @@ def _scalar(value: Any) -> Any:
 
 def _whole(value: Any) -> int | None:
     """The whole number, also one that a text or a fraction of zero writes."""
-    if type(value) is str and value.isascii() and value.isdecimal() and len(value) < len(str(_LONG.stop)):
+    if type(value) is str and value.isascii() and value.isdecimal() and len(value) < len(str(LONG.stop)):
         value = int(value)
     if type(value) is float and value.is_integer():
         value = int(value)
-    return value if type(value) is int and value in _LONG else None
+    return value if type(value) is int and value in LONG else None
 
 
 def _address(value: Any) -> str | None:

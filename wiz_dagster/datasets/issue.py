@@ -28,7 +28,7 @@ from wiz_dagster.datasets.issue_lists import (
 from wiz_dagster.ecs.columns import Columns, Values, copy_to, pluck
 from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster.ecs.projects import project
-from wiz_dagster.ecs.values import as_text, is_empty, timestamp
+from wiz_dagster.ecs.values import as_text, is_empty
 
 OLDER_KEYS = {
     "sourceRules": ("sourceRule", "control"),
@@ -146,7 +146,7 @@ def _times(columns: Columns, nodes: Sequence[Node], options: EcsOptions) -> None
     )
     dates = {key: columns.date(pluck(nodes, key), key, f"wiz.issue.{target}") for key, target in DATES.items()}
     candidates = [("statusChangedAt", changed), ("createdAt", created), ("updatedAt", dates["updatedAt"])]
-    columns.main_date(candidates, str(timestamp(options.fetched_at.isoformat())))
+    columns.main_date(candidates, options.fetched_timestamp)
 
 
 def _lists(columns: Columns, nodes: Sequence[Node]) -> None:

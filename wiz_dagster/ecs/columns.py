@@ -18,6 +18,8 @@ Values = list[Any]
 Shape = dict[str, "Shape | None"]
 """Keys of an object: None where texts, numbers, booleans or lists of them are due, a shape where objects are."""
 
+LONG = range(-(2**63), 2**63)
+"""What a field of type `long` takes."""
 LONGEST_NAME = 64
 """Characters of an unknown key or value that tell it apart where drift is counted."""
 _OF_GRAPHQL = frozenset({"__typename"})
@@ -27,7 +29,6 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 _TEXTS = frozenset({str, type(None)})
 _NUMBERS = frozenset({float, int, type(None)})
 _BOOLEANS = frozenset({bool, type(None)})
-_LONG = range(-(2**63), 2**63)
 
 
 def pluck(objects: Sequence[Node], key: str) -> Values:
@@ -82,7 +83,7 @@ class Columns:
 
     def long(self, values: Values, source: str, *paths: str) -> Values:
         """A column of whole numbers."""
-        values = self._checked(values, source, lambda value: type(value) is int and value in _LONG)
+        values = self._checked(values, source, lambda value: type(value) is int and value in LONG)
         self.put(values, *paths)
         return values
 

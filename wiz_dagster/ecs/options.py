@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from wiz_dagster.ecs.values import timestamp
+
 
 @dataclass(frozen=True)
 class EcsOptions:
@@ -28,3 +30,8 @@ class EcsOptions:
     preserve_original_event: bool = False
     preserve_duplicate_custom_fields: bool = False
     geoip_database: Path | None = None
+
+    @property
+    def fetched_timestamp(self) -> str:
+        """`fetched_at` as documents write moments."""
+        return str(timestamp(self.fetched_at.isoformat()))
