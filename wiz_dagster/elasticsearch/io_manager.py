@@ -20,12 +20,10 @@ from wiz_dagster.elasticsearch.partition import EcsPartition
 from wiz_dagster.elasticsearch.reader import StoredFrames
 from wiz_dagster.elasticsearch.reconcile import Destination, stream_name, write_partition
 from wiz_dagster.failures import dagster_failures
-from wiz_dagster.landing.store import open_store
-from wiz_dagster.landing.zone import LandingZone
+from wiz_dagster.landing.zone import open_zone
 from wiz_dagster.settings import (
     ElasticsearchSettings,
     read_elasticsearch_settings,
-    read_landing_settings,
     read_pipeline_settings,
 )
 
@@ -54,7 +52,7 @@ class ElasticsearchIOManager(ClusterIOManager):
         """Makes Elasticsearch hold exactly the partition's documents; the figures become the run's metadata."""
         with dagster_failures():
             settings = self.settings()
-            zone = LandingZone(open_store(read_landing_settings(os.environ).url), None)
+            zone = open_zone(os.environ)
             with connect(settings) as client:
                 to = Destination(client, settings.namespace, context.run_id, _retention(obj.dataset.name))
                 report = write_partition(obj, zone, to)

@@ -5,8 +5,6 @@ It has the fields of the dataset's stream, from the same field list. Nothing her
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +16,14 @@ from wiz_dagster.ecs.fields import Field
 from wiz_dagster.elasticsearch.client import error_reason, translated
 from wiz_dagster.elasticsearch.latest_views import LatestView
 from wiz_dagster.elasticsearch.mappings import mapping, types
-from wiz_dagster.elasticsearch.templates import MANAGED_BY, REFRESH_INTERVAL, Outcome, constants, lacking_types
+from wiz_dagster.elasticsearch.templates import (
+    REFRESH_INTERVAL,
+    Outcome,
+    constants,
+    fallback_warnings,
+    lacking_types,
+    meta_of,
+)
 
 SHARDS = 3
 NAMESPACE_FIELD = "data_stream.namespace"
@@ -54,12 +59,7 @@ def index_body(view: LatestView, dataset: Dataset, lacking: Iterable[str] = ()) 
     The mapping's `_meta.fingerprint` stands for what is wanted, whatever the server lacks.
     """
     body = _body(view, dataset, lacking)
-    wanted = json.dumps(_body(view, dataset, ()), sort_keys=True).encode()
-    body["mappings"]["_meta"] = {
-        "managed_by": MANAGED_BY,
-        "description": f"Latest state. {dataset.description}",
-        "fingerprint": hashlib.sha256(wanted).hexdigest()[:32],
-    }
+    body["mappings"]["_meta"] = meta_of(f"Latest state. {dataset.description}", _body(view, dataset, ()))
     return body
 
 
@@ -120,17 +120,14 @@ def _body(view: LatestView, dataset: Dataset, lacking: Iterable[str]) -> dict[st
                 "mapping": {"ignore_malformed": False},
             }
         },
-        "mappings": mapping(_fields(view, dataset), _constants(dataset), frozenset(lacking)),
+        "mappings": mapping(_fields(dataset), _constants(dataset), frozenset(lacking)),
         "aliases": {view.alias: {"filter": dict(view.shown)}},
     }
 
 
-def _fields(view: LatestView, dataset: Dataset) -> list[Field]:
+def _fields(dataset: Dataset) -> list[Field]:
     """The stream's fields; all namespaces share the index, so theirs isn't a constant."""
-    fields = [replace(one, type="keyword") if one.name == NAMESPACE_FIELD else one for one in dataset.fields()]
-    if view.gone_field:
-        fields.append(Field(view.gone_field, "boolean", "whether a newer complete sweep no longer has the finding", ""))
-    return fields
+    return [replace(one, type="keyword") if one.name == NAMESPACE_FIELD else one for one in dataset.fields()]
 
 
 def _constants(dataset: Dataset) -> dict[str, str]:
@@ -155,7 +152,7 @@ def _install(client: Elasticsearch, view: LatestView, dataset: Dataset, present:
     wanted = index_body(view, dataset)
     lacking = lacking_types(client, types(wanted["mappings"]))
     body = index_body(view, dataset, lacking)
-    warnings = [f"This Elasticsearch has no field type {kind}; {lacking[kind]} is used instead." for kind in lacking]
+    warnings = fallback_warnings(lacking)
     if present is None:
         _create(client, view, body)
     else:

@@ -21,9 +21,7 @@ from wiz_dagster.elasticsearch.latest_writer import write_latest
 from wiz_dagster.elasticsearch.reader import StoredFrames
 from wiz_dagster.elasticsearch.reconcile import Destination
 from wiz_dagster.failures import dagster_failures
-from wiz_dagster.landing.store import open_store
-from wiz_dagster.landing.zone import LandingZone
-from wiz_dagster.settings import read_landing_settings
+from wiz_dagster.landing.zone import open_zone
 
 
 class LatestIOManager(ClusterIOManager):
@@ -33,7 +31,7 @@ class LatestIOManager(ClusterIOManager):
         """Brings the day into the view; the figures become the run's metadata."""
         with dagster_failures():
             settings = self.settings()
-            zone = LandingZone(open_store(read_landing_settings(os.environ).url), None)
+            zone = open_zone(os.environ)
             with connect(settings) as client:
                 report = write_latest(obj, zone, Destination(client, settings.namespace, context.run_id))
         for warning in report.warnings:

@@ -5,7 +5,6 @@ Days may be written in any order and any number of times; nothing is ever delete
 """
 
 import time
-from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -20,9 +19,7 @@ from wiz_dagster.elasticsearch.latest_gone import mark_gone
 from wiz_dagster.elasticsearch.latest_index import ensure_view
 from wiz_dagster.elasticsearch.latest_versions import FindingIds, millis, moments, version_of
 from wiz_dagster.elasticsearch.latest_views import LatestView
-from wiz_dagster.elasticsearch.listing import refresh
-from wiz_dagster.elasticsearch.partition import FrameBatch
-from wiz_dagster.elasticsearch.reconcile import Destination
+from wiz_dagster.elasticsearch.reconcile import Destination, refreshed
 from wiz_dagster.elasticsearch.rejections import Rejections
 from wiz_dagster.elasticsearch.stamping import Stamper
 from wiz_dagster.errors import PermanentError, TransientError
@@ -114,7 +111,7 @@ class _Writing:
         writer = BulkWriter(self._to.client, self._view.index, self._rejections.add, backoff=self._to.backoff)
         try:
             with rare_collections(), writer:
-                for batch in self._new_frames(receipt):
+                for batch in self._partition.new_frames(receipt):
                     frame = batch.frame
                     since = moments(frame, snapshot=dataset.snapshot)
                     if sweep is not None:
@@ -132,13 +129,6 @@ class _Writing:
         entries = made if receipt is None else superseding(receipt.entries, made)
         self._count(writer, unchanged=len(entries) - len(made))
         return entries
-
-    def _new_frames(self, receipt: Receipt | None) -> Iterable[FrameBatch]:
-        if receipt is None:
-            return self._partition.frames()
-        if receipt.generation == self._partition.landed.generation:
-            return ()
-        return self._partition.frames(after_generation=receipt.generation)
 
     def _count(self, writer: BulkWriter, unchanged: int) -> None:
         report, counts = self._report, writer.counts
@@ -158,9 +148,7 @@ class _Writing:
                 self._refresh()
 
     def _refresh(self) -> None:
-        warning = self._to.backoff.patiently(lambda: refresh(self._to.client, self._view.index))
-        if warning and warning not in self._report.warnings:
-            self._report.warnings.append(warning)
+        refreshed(self._to, self._view.index, self._report.warnings)
 
     def _remember(self, receipt: Receipt | None, fingerprint: str, entries: Entries) -> None:
         write_dead_letters(*self._place, self._rejections.letters())

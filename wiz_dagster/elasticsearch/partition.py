@@ -4,7 +4,7 @@ Holds no documents itself. Who writes it leaves its figures in `report`, where t
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster.elasticsearch.stamping import stamping_fingerprint
 from wiz_dagster.errors import TransientError
 from wiz_dagster.landing.landed_day import LandedDay
+from wiz_dagster.landing.receipts import Receipt
 from wiz_dagster.landing.zone import LandingZone
 
 SAMPLE_ROWS = 5
@@ -90,6 +91,14 @@ class EcsPartition:
                 f"Another run landed {self.dataset.name} of {self.day} while this one was writing it: run the "
                 "partition again."
             )
+
+    def new_frames(self, receipt: Receipt | None) -> Iterable[FrameBatch]:
+        """Frames of what a trusted receipt doesn't cover; without one, of everything."""
+        if receipt is None:
+            return self.frames()
+        if receipt.generation == self.landed.generation:
+            return ()
+        return self.frames(after_generation=receipt.generation)
 
     def frames(self, after_generation: int = 0) -> Iterator[FrameBatch]:
         """Frames of the newest version of each node; only of nodes that came after the given generation."""

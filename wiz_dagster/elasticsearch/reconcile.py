@@ -6,7 +6,6 @@ Run twice, killed or rolled over in between, the result is the same. Requests ar
 
 import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,7 +28,7 @@ from wiz_dagster.elasticsearch.digests import (
     without,
 )
 from wiz_dagster.elasticsearch.listing import Listing, list_partition, refresh
-from wiz_dagster.elasticsearch.partition import EcsPartition, FrameBatch, WriteReport
+from wiz_dagster.elasticsearch.partition import EcsPartition, WriteReport
 from wiz_dagster.elasticsearch.rejections import Rejections
 from wiz_dagster.elasticsearch.stamping import Stamper
 from wiz_dagster.elasticsearch.templates import ensure
@@ -59,6 +58,13 @@ class Destination:
 def stream_name(dataset: Dataset, namespace: str) -> str:
     """The data stream of a dataset."""
     return f"logs-wiz.{dataset.stream}-{namespace}"
+
+
+def refreshed(to: Destination, index: str, warnings: list[str]) -> None:
+    """Make what was written so far seen; what the user should know of how goes to `warnings`, once."""
+    warning = to.backoff.patiently(lambda: refresh(to.client, index))
+    if warning and warning not in warnings:
+        warnings.append(warning)
 
 
 def write_partition(partition: EcsPartition, zone: LandingZone, to: Destination) -> WriteReport:
@@ -103,11 +109,9 @@ class _Reconciliation:
         return self._figures(listing, entries)
 
     def _list(self) -> Listing:
-        client, patiently = self._to.client, self._to.backoff.patiently
-        warning = patiently(lambda: refresh(client, self._stream))
-        if warning and warning not in self._report.warnings:
-            self._report.warnings.append(warning)
-        return patiently(lambda: list_partition(client, self._stream, self._partition.day))
+        refreshed(self._to, self._stream, self._report.warnings)
+        day = self._partition.day
+        return self._to.backoff.patiently(lambda: list_partition(self._to.client, self._stream, day))
 
     def _trusted_receipt(self, listing: Listing) -> Receipt | None:
         """The last receipt, if documents would be made the same way today and Elasticsearch holds exactly those."""
@@ -133,7 +137,7 @@ class _Reconciliation:
         )
         try:
             with rare_collections(), writer:
-                for batch in self._new_frames(receipt):
+                for batch in self._partition.new_frames(receipt):
                     self._report.look_at(batch, self._partition.dataset.stream)
                     stamped = list(stamper.stamp_frame(batch.frame))
                     raw = b"".join(one.digest for one in stamped)
@@ -151,13 +155,6 @@ class _Reconciliation:
         self._report.bytes = writer.counts.bytes
         made = make_entries(bytes(nodes), bytes(documents))
         return made if receipt is None else superseding(receipt.entries, made)
-
-    def _new_frames(self, receipt: Receipt | None) -> Iterable[FrameBatch]:
-        if receipt is None:
-            return self._partition.frames()
-        if receipt.generation == self._partition.landed.generation:
-            return ()
-        return self._partition.frames(after_generation=receipt.generation)
 
     def _delete_superfluous(self, listing: Listing, entries: Entries) -> int:
         """Deletes what the partition doesn't hold any more and further copies; returns how many documents went."""

@@ -69,13 +69,14 @@ def index_template(dataset: Dataset, retention: str | None = None, lacking: Iter
     The body's `_meta.fingerprint` stands for what is wanted, whatever the server lacks.
     """
     body = _body(dataset, retention, lacking)
-    wanted = json.dumps(_body(dataset, retention, ()), sort_keys=True).encode()
-    meta = {
-        "managed_by": MANAGED_BY,
-        "description": dataset.description,
-        "fingerprint": hashlib.sha256(wanted).hexdigest()[:32],
-    }
-    return {**body, "_meta": meta}
+    return {**body, "_meta": meta_of(dataset.description, _body(dataset, retention, ()))}
+
+
+def meta_of(description: str, wanted: Mapping[str, Any]) -> dict[str, str]:
+    """What we write into a template or index to know it again: the fingerprint is that of the body wanted."""
+    text = json.dumps(wanted, sort_keys=True).encode()
+    fingerprint = hashlib.sha256(text).hexdigest()[:32]
+    return {"managed_by": MANAGED_BY, "description": description, "fingerprint": fingerprint}
 
 
 def _body(dataset: Dataset, retention: str | None, lacking: Iterable[str]) -> dict[str, Any]:
@@ -178,7 +179,7 @@ def _install(client: Elasticsearch, dataset: Dataset, retention: str | None, pre
     lacking = lacking_types(client, types(wanted["template"]["mappings"]))
     body = index_template(dataset, retention, lacking)
     _put(client, name, body)
-    warnings = [f"This Elasticsearch has no field type {kind}; {lacking[kind]} is used instead." for kind in lacking]
+    warnings = fallback_warnings(lacking)
     warnings += _renew_streams(client, dataset, frozenset(lacking))
     return Installed(dataset.name, name, Outcome.INSTALLED, lacking, tuple(warnings))
 
@@ -214,6 +215,13 @@ def lacking_types(client: Elasticsearch, wanted: Iterable[str]) -> dict[str, str
         except BadRequestError:
             lacking[kind] = str(FALLBACKS[kind]["type"])
     return lacking
+
+
+def fallback_warnings(lacking: Mapping[str, str]) -> list[str]:
+    """A sentence for each type that the server lacks."""
+    return [
+        f"This Elasticsearch has no field type {kind}; {instead} is used instead." for kind, instead in lacking.items()
+    ]
 
 
 def _renew_streams(client: Elasticsearch, dataset: Dataset, lacking: frozenset[str]) -> list[str]:

@@ -19,7 +19,7 @@ from wiz_dagster.landing.landed_day import LandedDay
 from wiz_dagster.landing.landing_run import LandReport
 from wiz_dagster.landing.manifest import FetchInfo, Tenant
 from wiz_dagster.landing.store import open_store
-from wiz_dagster.landing.zone import LandingZone, day_folder
+from wiz_dagster.landing.zone import LandingZone, day_folder, open_zone
 from wiz_dagster.settings import WizSettings, read_landing_settings
 from wiz_dagster.wiz.client import WizClient
 from wiz_dagster.wiz.fetch import FetchReport, fetch_window
@@ -82,7 +82,7 @@ class LandingIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> LandedDay:
         """The landed day of the input's one partition; needs no Wiz settings."""
         with dagster_failures():
-            zone = LandingZone(open_store(read_landing_settings(os.environ).url), None)
+            zone = open_zone(os.environ)
             return zone.day(context.asset_key.path[-1], context.asset_partition_key)
 
 

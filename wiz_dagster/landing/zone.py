@@ -6,6 +6,7 @@ dead letters, which destinations keep beside a day, are in modules of their own.
 
 import re
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from wiz_dagster.errors import PermanentError, TransientError
@@ -13,7 +14,8 @@ from wiz_dagster.landing.landed_day import LandedDay
 from wiz_dagster.landing.landing_run import FetchFigures, LandingRun, LandReport, Nodes
 from wiz_dagster.landing.manifest import FetchInfo, Manifest, PartRecord, Tenant, part_files
 from wiz_dagster.landing.stamps import stamp_of
-from wiz_dagster.landing.store import Store
+from wiz_dagster.landing.store import Store, open_store
+from wiz_dagster.settings import read_landing_settings
 
 # Longer than any run: a part younger than this may belong to a run that is still writing.
 SWEEP_AGE = timedelta(days=1)
@@ -159,6 +161,11 @@ class LandingZone:
 def _merged_into(manifest: Manifest | None, snapshot: bool) -> tuple[PartRecord, ...]:
     """The landed parts whose lines a fetch needn't store again."""
     return manifest.in_fetch_order() if manifest and not snapshot else ()
+
+
+def open_zone(environment: Mapping[str, str]) -> LandingZone:
+    """The landing zone that the settings name, for readers: whose tenant's it is doesn't matter."""
+    return LandingZone(open_store(read_landing_settings(environment).url), None)
 
 
 def day_folder(dataset: str, day: str) -> str:
