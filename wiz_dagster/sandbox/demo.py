@@ -46,7 +46,7 @@ def run_demo(home: Path, environment: Mapping[str, str], volumes: Mapping[str, i
         settings = sandbox_environment(state, environment, wiz_environment(emulator), elasticsearch_url)
         with _applied(settings), open_holdings(settings) as holdings:
             figures = _backfill(console, state, emulator.tenant, settings, holdings)
-            views = view_figures(emulator.tenant, figures, holdings)
+            views = view_figures(figures, holdings)
             _show_example(console, home, holdings, state.days[-1])
             _show(console, figures)
             _show_views(console, views)

@@ -5,15 +5,16 @@ What was created, unchanged, deleted and rejected is what the run recorded; ever
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
-from wiz_dagster.assets import ecs_key
+from wiz_dagster.assets import ecs_key, raw_key
 from wiz_dagster.datasets.base import Dataset
-from wiz_dagster.elasticsearch.latest_views import view_of
+from wiz_dagster.elasticsearch.latest_views import STILL_OPEN, view_of
 from wiz_dagster.latest import latest_key
 from wiz_dagster.sandbox.holdings import Holdings
 from wiz_dagster.sandbox.wiz.source import Node
@@ -32,6 +33,7 @@ class Figures:
     dataset: str
     day: str
     nodes: int
+    still_open: int
     landed: int | None
     documents: int
     created: int | None
@@ -67,21 +69,22 @@ def backfill_day(
 
     A sweep of the day that is landed already isn't taken again: each is new documents of the same findings.
     """
-    view = view_of(dataset) if holdings.has_views else None
-    written_keys = [ecs_key(dataset), *([latest_key(view)] if view else [])]
+    without_fetch = sorted(job.asset_layer.selected_asset_keys - {raw_key(dataset)})
     result = job.execute_in_process(
         instance=instance,
         partition_key=day,
         tags={DEMO_TAG: "true"},
         raise_on_error=False,
-        asset_selection=written_keys if dataset.snapshot and holdings.is_landed(dataset.name, day) else None,
+        asset_selection=without_fetch if dataset.snapshot and holdings.is_landed(dataset.name, day) else None,
     )
-    nodes = sum(1 for _ in true_nodes(tenant, dataset, day))
+    statuses = Counter(node.get("status") for node in true_nodes(tenant, dataset, day))
+    view = view_of(dataset)
     written = _recorded(result, ecs_key(dataset), WRITTEN) if result.success else {}
     return Figures(
         dataset=dataset.name,
         day=day,
-        nodes=nodes,
+        nodes=statuses.total(),
+        still_open=sum(statuses[status] for status in STILL_OPEN),
         landed=holdings.landed(dataset.name, day) if result.success else None,
         documents=holdings.documents(dataset.name, day),
         **{name: written.get(name) for name in WRITTEN},

@@ -35,16 +35,9 @@ class Holdings(ABC):
         """Nodes in the landing zone, each once. Raises `PermanentError` when the day was never landed."""
         return self._zone.day(dataset, day).nodes
 
-    has_views = False
-    """Whether there are latest views."""
-
     def is_landed(self, dataset: str, day: str) -> bool:
         """Whether the landing zone has the day."""
         return day in self._zone.days(dataset)
-
-    def shown(self, view: LatestView) -> int:
-        """Findings that readers of the view see."""
-        raise NotImplementedError(f"There is no {view.alias} where documents go to files.")
 
     @abstractmethod
     def documents(self, dataset: str, day: str) -> int:
@@ -55,14 +48,16 @@ class Holdings(ABC):
         """One of them; None when there is none."""
 
     @abstractmethod
+    def shown(self, view: LatestView) -> int | None:
+        """Findings that readers of the view see; None where there are no views."""
+
+    @abstractmethod
     def where(self, dataset: str, day: str) -> str:
         """The place of the day's documents, for people."""
 
 
 class ElasticsearchHoldings(Holdings):
     """Documents of the data streams `logs-wiz.<dataset>-<namespace>`, and the latest views beside them."""
-
-    has_views = True
 
     def __init__(self, zone: LandingZone, client: Elasticsearch, namespace: str) -> None:
         super().__init__(zone)
@@ -119,6 +114,9 @@ class FileHoldings(Holdings):
         file = self._file(dataset, day)
         first = next(file.lines(), None) if file.exists() else None
         return None if first is None else dict(orjson.loads(first))
+
+    def shown(self, view: LatestView) -> None:
+        """There are no views of files."""
 
     def where(self, dataset: str, day: str) -> str:
         """The day's file."""

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wiz_dagster.datasets import dataset_named
-from wiz_dagster.elasticsearch.latest_views import STILL_OPEN, VIEWS, LatestView
-from wiz_dagster.sandbox.figures import BROUGHT, Figures, true_nodes
+from wiz_dagster.elasticsearch.latest_views import VIEWS, LatestView
+from wiz_dagster.sandbox.figures import BROUGHT, Figures
 from wiz_dagster.sandbox.holdings import Holdings
-from wiz_dagster.sandbox.wiz.tenant import Tenant
 
 
 @dataclass(frozen=True)
@@ -30,18 +29,18 @@ class ViewFigures:
             yield f"latest {self.view}: {self.shown} are shown, the tenant has {self.findings} such findings."
 
 
-def view_figures(tenant: Tenant, rows: Sequence[Figures], holdings: Holdings) -> list[ViewFigures]:
+def view_figures(rows: Sequence[Figures], holdings: Holdings) -> list[ViewFigures]:
     """The views after the days of `rows` were brought into them; none where documents go to files."""
-    return [_of_view(view, tenant, rows, holdings) for view in VIEWS] if holdings.has_views else []
+    shown = ((view, holdings.shown(view)) for view in VIEWS)
+    return [_of_view(view, rows, number) for view, number in shown if number is not None]
 
 
-def _of_view(view: LatestView, tenant: Tenant, rows: Sequence[Figures], holdings: Holdings) -> ViewFigures:
-    dataset = dataset_named(view.dataset)
+def _of_view(view: LatestView, rows: Sequence[Figures], shown: int) -> ViewFigures:
+    snapshot = dataset_named(view.dataset).snapshot
     own = [row for row in rows if row.dataset == view.dataset]
-    found = (node for row in own for node in true_nodes(tenant, dataset, row.day))
     return ViewFigures(
         view=view.name,
-        findings=sum(1 for node in found if dataset.snapshot or node.get("status") in STILL_OPEN),
-        shown=holdings.shown(view),
+        findings=sum(row.nodes if snapshot else row.still_open for row in own),
+        shown=shown,
         **{name: sum(row.brought.get(name, 0) for row in own) for name in BROUGHT},
     )
