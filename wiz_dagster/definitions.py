@@ -11,7 +11,7 @@ import dagster as dg
 
 from wiz_dagster.assets import RETRY_POLICY, ecs_asset, raw_asset
 from wiz_dagster.dataset_settings import DatasetSettings, read_dataset_settings
-from wiz_dagster.datasets import DATASETS
+from wiz_dagster.datasets import PULLED
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.elasticsearch.files_io_manager import FilesIOManager
 from wiz_dagster.elasticsearch.io_manager import ElasticsearchIOManager
@@ -34,8 +34,8 @@ def defs() -> dg.Definitions:
 def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryPolicy = RETRY_POLICY) -> dg.Definitions:
     """Definitions for an environment. Raises `SettingsError` where a setting that shapes them is invalid."""
     settings = read_pipeline_settings(environment)
-    by_dataset = read_dataset_settings(settings.config, DATASETS)
-    datasets = [dataset for dataset in DATASETS if by_dataset[dataset.name].enabled]
+    by_dataset = read_dataset_settings(settings.config, PULLED)
+    datasets = [dataset for dataset in PULLED if by_dataset[dataset.name].enabled]
 
     assets: list[dg.AssetsDefinition] = []
     jobs, schedules = [], []

@@ -11,7 +11,7 @@ from wiz_dagster.datasets.issue import ISSUE
 from wiz_dagster.datasets.vulnerability import VULNERABILITY
 from wiz_dagster.errors import PermanentError
 
-DATASETS: tuple[Dataset, ...] = (
+PULLED: tuple[Dataset, ...] = (
     AUDIT,
     ISSUE,
     VULNERABILITY,
@@ -19,6 +19,8 @@ DATASETS: tuple[Dataset, ...] = (
     CLOUD_CONFIGURATION_FINDING_FULL_POSTURE,
     DETECTION,
 )
+"""What Wiz is asked for."""
+DATASETS: tuple[Dataset, ...] = PULLED
 
 
 def dataset_named(name: str) -> Dataset:

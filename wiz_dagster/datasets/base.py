@@ -6,7 +6,7 @@ The datasets themselves are one module each beside this one; `DATASETS` in the p
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -50,6 +50,7 @@ class Dataset:
         statuses: asked for unless the settings choose others; empty: Wiz returns all by itself.
         snapshot: a fetch brings all that there is at its moment, and replaces the fetch before it.
         query_file: where the query stands if another dataset asks the same; empty: `<name>.graphql`.
+        split: the nodes of a body that Wiz sends by itself; None: Wiz is asked, and root, scope and walks say how.
     """
 
     name: str
@@ -68,6 +69,12 @@ class Dataset:
     statuses: tuple[str, ...] = ()
     snapshot: bool = False
     query_file: str = ""
+    split: Callable[[Node], list[Node]] | None = None
+
+    @property
+    def pushed(self) -> bool:
+        """Whether Wiz sends the data by itself, perhaps more than once; a node is then known by its content alone."""
+        return self.split is not None
 
     def query(self) -> str:
         """The GraphQL query, literally as its file has it."""
@@ -75,7 +82,7 @@ class Dataset:
 
     def selected_keys(self) -> frozenset[str]:
         """The top-level keys of a node that the query selects, whatever the node's type."""
-        return _selected_keys(self.query())
+        return frozenset() if self.pushed else _selected_keys(self.query())
 
     def fields(self) -> tuple[Field, ...]:
         """The fields of the documents."""

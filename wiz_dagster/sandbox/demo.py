@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from wiz_dagster.datasets import DATASETS
+from wiz_dagster.datasets import PULLED
 from wiz_dagster.definitions import build_definitions
 from wiz_dagster.recovery import prepare
 from wiz_dagster.sandbox.figures import BROUGHT, Figures, backfill_day
@@ -67,9 +67,9 @@ def _backfill(
     with dg.DagsterInstance.get() as instance, Progress(console=console, transient=True) as progress:
         prepare(instance)
         today = [datetime.now(UTC).date().isoformat()]
-        days = {dataset.name: today if dataset.snapshot else state.days for dataset in DATASETS}
+        days = {dataset.name: today if dataset.snapshot else state.days for dataset in PULLED}
         task = progress.add_task("", total=sum(map(len, days.values())))
-        for dataset in DATASETS:
+        for dataset in PULLED:
             job = definitions.resolve_job_def(f"{dataset.name}_job")
             for day in days[dataset.name]:
                 progress.update(task, description=f"{dataset.name} {day}")
@@ -110,9 +110,9 @@ def _show_views(console: Console, views: list[ViewFigures]) -> None:
 
 
 def _show_example(console: Console, home: Path, holdings: Holdings, day: str) -> None:
-    example = holdings.example(DATASETS[-1].name, day)
+    example = holdings.example(PULLED[-1].name, day)
     if example is not None:
-        console.print(f"One of the documents, in {holdings.where(DATASETS[-1].name, day)}:")
+        console.print(f"One of the documents, in {holdings.where(PULLED[-1].name, day)}:")
         console.print_json(data=example)
     command = "make dev" if home == Path(".sandbox") else f"wiz-dagster dev --home {home}"
     console.print(f"\nThe runs, their figures and lineage in Dagster: {command}, then http://127.0.0.1:3000")
