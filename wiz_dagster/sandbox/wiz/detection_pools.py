@@ -18,17 +18,26 @@ RESOURCES_OF_ACCOUNT = 3
 RULES = 60
 
 _TECHNIQUES = {
-    "Initial Access": ("Valid Accounts", "Valid Accounts: Cloud Accounts", "Exploit Public-Facing Application"),
-    "Execution": ("Command and Scripting Interpreter", "Command and Scripting Interpreter: Unix Shell"),
-    "Persistence": ("Account Manipulation", "Create Account: Cloud Account", "Scheduled Task/Job: Cron"),
-    "Privilege Escalation": ("Escape to Host", "Abuse Elevation Control Mechanism"),
-    "Credential Access": ("Brute Force", "Brute Force: Password Spraying", "Unsecured Credentials"),
-    "Credential access": ("Secret theft",),
-    "Discovery": ("Cloud Service Discovery", "Account Discovery: Cloud Account"),
-    "C2 & Exfiltration": ("Abnormal-sourced communication", "Exfiltration Over Web Service"),
-    "Impact": ("Resource Hijacking", "Data Destruction"),
-}
-_FRAMEWORKS = ("Attack Techniques Matrix", "Threat Detection", "Cloud Threats – Überblick")
+    "Initial Access": {"Valid Accounts": "T1078", "Valid Accounts: Cloud Accounts": "T1078.004",
+                       "Exploit Public-Facing Application": "T1190"},
+    "Execution": {"Command and Scripting Interpreter": "T1059",
+                  "Command and Scripting Interpreter: Unix Shell": "T1059.004"},
+    "Persistence": {"Account Manipulation": "T1098", "Create Account: Cloud Account": "T1136.003",
+                    "Scheduled Task/Job: Cron": "T1053.003"},
+    "Privilege Escalation": {"Escape to Host": "T1611", "Abuse Elevation Control Mechanism": "T1548"},
+    "Credential Access": {"Brute Force": "T1110", "Brute Force: Password Spraying": "T1110.003",
+                          "Unsecured Credentials": "T1552"},
+    "Credential access": {"Secret theft": "secret-theft"},
+    "Discovery": {"Cloud Service Discovery": "T1526", "Account Discovery: Cloud Account": "T1087.004"},
+    "C2 & Exfiltration": {"Abnormal-sourced communication": "abnormal-source",
+                          "Exfiltration Over Web Service": "T1567"},
+    "Impact": {"Resource Hijacking": "T1496", "Data Destruction": "T1485"},
+}  # fmt: skip
+"""Techniques of each tactic, and the id that a matrix gives them."""
+_TACTICS = {"Initial Access": "TA0001", "Execution": "TA0002", "Persistence": "TA0003",
+            "Privilege Escalation": "TA0004", "Credential Access": "TA0006", "Discovery": "TA0007",
+            "Impact": "TA0040"}  # fmt: skip
+_FRAMEWORKS = ("MITRE ATT&CK Matrix", "Threat Detection", "Cloud Threats – Überblick")
 _RULES = (
     ("Console login without a second factor by %s", AUDIT),
     ("Access key used from a new country (%s)", AUDIT),
@@ -121,13 +130,17 @@ def _rule(chance: random.Random, name: str, scene: int) -> Record:
 def _technique(chance: random.Random) -> Record:
     tactics = sorted(_TECHNIQUES)
     tactic, framework = chance.randrange(len(tactics)), chance.randrange(len(_FRAMEWORKS))
-    number = 100 * framework + tactic
+    name, number = tactics[tactic], 100 * framework + tactic
+    category, identifier = f"wct-id-{number}", f"wsct-id-{chance.randrange(3500, 20500)}"
+    title = chance.choice(tuple(_TECHNIQUES[name]))
     return {
-        "id": f"wsct-id-{chance.randrange(3500, 20500)}",
-        "title": chance.choice(_TECHNIQUES[tactics[tactic]]),
+        "id": identifier,
+        "externalId": identifier if framework else _TECHNIQUES[name][title],
+        "title": title,
         "category": {
-            "id": f"wct-id-{number}",
-            "name": tactics[tactic],
+            "id": category,
+            "externalId": category if framework else _TACTICS.get(name, category),
+            "name": name,
             "framework": {"id": f"wf-id-{framework}", "name": _FRAMEWORKS[framework]},
         },
     }

@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
@@ -185,10 +186,23 @@ def test_events_say_where_they_come_from(detections: list[dict[str, Any]]) -> No
     keys = {key for record in records if isinstance(record, dict) for key in record}
     assert {"userIdentity", "common", "alert", "service", "objectRef"} <= keys
     assert any(record == {} for record in records)
-    tactics = {
-        one["category"]["name"]
-        for node in detections
-        if "ruleMatch" in node
-        for one in node["ruleMatch"]["rule"]["securitySubCategories"]
-    }
+    tactics = {one["category"]["name"] for one in filed_under(detections)}
     assert {"Credential Access", "Credential access", "Initial Access"} <= tactics
+
+
+def filed_under(detections: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sub-categories of the rules that matched."""
+    rules = [node["ruleMatch"]["rule"] for node in detections if "ruleMatch" in node]
+    return [one for rule in rules for one in rule["securitySubCategories"]]
+
+
+def test_rules_are_filed_under_mitre_s_tactics_and_techniques_by_their_ids(detections: list[dict[str, Any]]) -> None:
+    categories = filed_under(detections)
+    of_mitre = [one for one in categories if "MITRE" in one["category"]["framework"].get("name", "")]
+    others = [one for one in categories if "MITRE" not in one["category"]["framework"].get("name", "MITRE")]
+    named = [one for one in of_mitre if one["category"]["externalId"].startswith("TA00")]
+    assert len(named) > 100
+    assert all(re.fullmatch(r"T\d{4}(\.\d{3})?", one["externalId"]) for one in named)
+    assert {one["externalId"].partition(".")[2] == "" for one in named} == {True, False}
+    assert others
+    assert not any(re.match(r"TA?\d{4}", one["externalId"]) for one in others)
