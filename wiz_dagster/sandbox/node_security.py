@@ -11,17 +11,15 @@ import hashlib
 import json
 import secrets
 import shutil
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
 from wiz_dagster.elasticsearch.roles import ROLES, RUN_ROLE, SETUP_ROLE
-from wiz_dagster.errors import PermanentError
+from wiz_dagster.sandbox.certificates import AUTHORITY, SERVER, make_authority, make_certificate
 
 SETUP_USER = "wiz-setup"
 RUN_USER = "wiz-run"
 PBKDF2_ROUNDS = 10_000
-LEAF = "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\nkeyUsage=digitalSignature\n"
 
 
 class Security(NamedTuple):
@@ -39,8 +37,10 @@ def secure_node(folder: Path, config: Path) -> Security:
     """Write certificates, users and roles into the node's configuration."""
     tls = config / "tls"
     tls.mkdir(mode=0o700)
-    _make_certificates(tls)
-    shutil.copyfile(tls / "ca.crt", folder / "ca.crt")
+    make_authority(tls)
+    make_certificate(tls, "node", SERVER)
+    ca_certs = folder / AUTHORITY
+    shutil.copyfile(tls / AUTHORITY, ca_certs)
     passwords = {SETUP_USER: secrets.token_urlsafe(24), RUN_USER: secrets.token_urlsafe(24)}
     (config / "users").write_text("".join(f"{name}:{_hashed(password)}\n" for name, password in passwords.items()))
     (config / "users_roles").write_text(f"{SETUP_ROLE}:{SETUP_USER}\n{RUN_ROLE}:{RUN_USER}\n")
@@ -51,26 +51,7 @@ def secure_node(folder: Path, config: Path) -> Security:
         "xpack.security.http.ssl.certificate": str(tls / "node.crt"),
         "xpack.security.http.ssl.key": str(tls / "node.key"),
     }
-    return Security(settings, folder / "ca.crt", passwords[SETUP_USER], passwords[RUN_USER])
-
-
-def _make_certificates(tls: Path) -> None:
-    """Make an authority and a certificate for 127.0.0.1 signed by it, valid for a year."""
-    if not shutil.which("openssl"):
-        raise PermanentError("A secure Elasticsearch node needs the openssl command: install it, or start without TLS.")
-    (tls / "leaf.ext").write_text(LEAF)
-    key = ["-newkey", "rsa:2048", "-nodes", "-sha256"]
-    ca = ["-subj", "/CN=wiz-dagster sandbox CA", "-days", "365", "-keyout", "ca.key", "-out", "ca.crt"]
-    request = ["-subj", "/CN=127.0.0.1", "-keyout", "node.key", "-out", "node.csr"]
-    sign = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "365", "-extfile", "leaf.ext"]
-    for arguments in (
-        ["req", "-x509", *key, *ca],
-        ["req", "-new", *key, *request],
-        ["x509", "-req", "-sha256", "-in", "node.csr", "-out", "node.crt", *sign],
-    ):
-        done = subprocess.run(["openssl", *arguments], cwd=tls, check=False, capture_output=True, text=True)  # noqa: S603, S607
-        if done.returncode:
-            raise PermanentError(f"openssl couldn't make the node's certificates: {done.stderr.strip()[-300:]}")
+    return Security(settings, ca_certs, passwords[SETUP_USER], passwords[RUN_USER])
 
 
 def _hashed(password: str) -> str:
