@@ -1,12 +1,13 @@
 """Raw nodes to ECS documents, NDJSON to NDJSON: what the command `transform` does, without Dagster or Elasticsearch.
 
-The same code makes the documents as in the asset. Lines are handled in batches and come out in order.
+The same code makes the documents as in the asset. Lines are handled in batches and come out in order. A line of what
+Wiz sends by itself may hold a whole body, which gives a document for each of its nodes.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from math import isfinite
@@ -21,6 +22,7 @@ from wiz_dagster.ecs.columns import Node
 from wiz_dagster.ecs.documents import frame_documents
 from wiz_dagster.ecs.frames import frame_nodes
 from wiz_dagster.ecs.options import EcsOptions
+from wiz_dagster.ecs.values import as_text
 
 BATCH = 250
 """Lines at once: such a batch stays in the processor's cache, which makes a third of the time."""
@@ -41,7 +43,7 @@ def options_of_tags(dataset: Dataset, tags: tuple[str, ...] | None, fetched_at: 
 def transform_lines(
     dataset_name: str, source: BinaryIO, target: BinaryIO, errors: TextIO, tags: tuple[str, ...] | None
 ) -> int:
-    """Write the document of each line that holds a JSON object; report the others on `errors` by number.
+    """Write the documents of each line that holds a JSON object; report the others on `errors` by number.
 
     Returns:
         The exit status: 0, or 1 when a line was reported.
@@ -57,6 +59,8 @@ def transform_lines(
         while batch := list(islice(numbered, BATCH)):
             nodes, lines = _objects(batch, errors)
             status |= len(nodes) < len(batch)
+            if dataset.split is not None:
+                nodes, lines = _split(dataset.split, nodes, lines)
             frame, _ = frame_nodes(dataset, nodes, lines, options)
             target.writelines(_ended(frame_documents(frame)))
     target.flush()
@@ -79,6 +83,18 @@ def _objects(batch: list[tuple[int, bytes]], errors: TextIO) -> tuple[list[Node]
         else:
             errors.write(f"line {number}: not a JSON object\n")
     return nodes, lines
+
+
+def _split(
+    split: Callable[[Node], list[Node]], bodies: list[Node], lines: list[bytes]
+) -> tuple[list[Node], list[bytes]]:
+    """The nodes of bodies with their texts; a body that is a node keeps its own."""
+    nodes = [
+        (node, line if node is body else as_text(node).encode())
+        for body, line in zip(bodies, lines, strict=True)
+        for node in split(body)
+    ]
+    return [node for node, _ in nodes], [line for _, line in nodes]
 
 
 def _parsed(line: bytes) -> object:

@@ -6,6 +6,7 @@ from wiz_dagster.datasets.audit import AUDIT
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.datasets.cloud_configuration_finding import CLOUD_CONFIGURATION_FINDING
 from wiz_dagster.datasets.cloud_configuration_finding_full_posture import CLOUD_CONFIGURATION_FINDING_FULL_POSTURE
+from wiz_dagster.datasets.defend import DEFEND
 from wiz_dagster.datasets.detection import DETECTION
 from wiz_dagster.datasets.issue import ISSUE
 from wiz_dagster.datasets.vulnerability import VULNERABILITY
@@ -20,7 +21,7 @@ PULLED: tuple[Dataset, ...] = (
     DETECTION,
 )
 """What Wiz is asked for."""
-DATASETS: tuple[Dataset, ...] = PULLED
+DATASETS: tuple[Dataset, ...] = (*PULLED, DEFEND)
 
 
 def dataset_named(name: str) -> Dataset:

@@ -15,7 +15,7 @@ from typing import Any
 from wiz_dagster.ecs.columns import Columns, Node, Values, pluck
 from wiz_dagster.ecs.geoip import place
 from wiz_dagster.ecs.options import EcsOptions
-from wiz_dagster.ecs.values import is_empty
+from wiz_dagster.ecs.values import distinct
 
 SEVERITIES = {"CRITICAL": 99, "HIGH": 73, "MEDIUM": 47, "LOW": 21, "INFORMATIONAL": 0}
 RECORD = "raw_audit_log_record"
@@ -165,16 +165,6 @@ def _place(database: Path | None, events: Iterable[Node]) -> Node | None:
                 return found
     codes = distinct([_at(event, ("actor_ip_meta", "country_code")) for event in events])
     return {"country_iso_code": codes[0]} if codes else None
-
-
-def distinct(values: list[Any]) -> list[Any] | None:
-    """The texts, numbers and booleans that say something, those of lists too, each once; None when there is none."""
-    kept: dict[Any, None] = {}
-    for value in values:
-        for item in value if type(value) is list else (value,):
-            if type(item) is not dict and type(item) is not list and not is_empty(item):
-                kept[item] = None
-    return list(kept) or None
 
 
 def _object(value: Any) -> Node:

@@ -1,7 +1,8 @@
 """The fingerprint of a mapping: equal fingerprints mean that the same nodes give the same documents.
 
-It covers the code of `ecs/` and of the dataset's modules as installed, the options but for the fetch time, and the data
-of the user-agent parser and the GeoIP database. A receipt holds it, so that a changed mapping rewrites what it changed.
+It covers the code of `ecs/` and of the dataset's modules and field table as installed, the options but for the fetch
+time, and the data of the user-agent parser and the GeoIP database. A receipt holds it, so that a changed mapping
+rewrites what it changed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _PARSERS = ("ua-parser", "ua-parser-builtins")
 def fingerprint(dataset: HasTransform, options: EcsOptions) -> str:
     """The fingerprint (32 hex digits) of the mapping of a dataset under these options."""
     module = Path(str(sys.modules[dataset.transform.__module__].__file__))
-    sources = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(module.parent.glob(f"{module.stem}*.py"))]
+    own = [path for kind in ("*.py", "_fields.csv") for path in sorted(module.parent.glob(f"{module.stem}{kind}"))]
+    sources = [*sorted(Path(__file__).parent.glob("*.py")), *own]
     said = [
         dataset.name,
         *(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in sources),

@@ -125,6 +125,16 @@ def distinct_texts(values: Iterable[Any]) -> list[str] | None:
     return list(dict.fromkeys([related_text(value) for value in values if not is_empty(value)])) or None
 
 
+def distinct(values: list[Any]) -> list[Any] | None:
+    """The texts, numbers and booleans that say something, those of lists too, each once; None when there is none."""
+    kept: dict[Any, None] = {}
+    for value in values:
+        for item in value if type(value) is list else (value,):
+            if type(item) is not dict and type(item) is not list and not is_empty(item):
+                kept[item] = None
+    return list(kept) or None
+
+
 def is_empty(value: Any) -> bool:
     """Whether a value says nothing: None, an empty text, list or object. 0 and False say something."""
     return not value and (value is None or value != 0)
