@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
 
+from wiz_dagster.datasets import dataset_named
 from wiz_dagster.elasticsearch.backoff import Backoff
 from wiz_dagster.elasticsearch.client import connect
+from wiz_dagster.elasticsearch.reconcile import stream_name
 from wiz_dagster.installation import set_up
 from wiz_dagster.landing.dead_letters import read_dead_letters
 from wiz_dagster.landing.landed_day import LandedBatch, LandedDay
@@ -100,32 +102,71 @@ def test_a_day_fetched_while_elasticsearch_was_away_is_written_later_without_wiz
     assert sorted(hit["_source"]["event"]["id"] for hit in hits) == ids(tenant, "issue")
 
 
+def given_an_odd_issue(odd: Callable[[dict[str, Any]], None]) -> tuple[Tenant, list[str], str]:
+    """A tenant of one day's issues of which one was made odd; the ids of all and its own."""
+    nodes = [json.loads(json.dumps(node)) for node in nodes_of_day(small_tenant(), "issue", YESTERDAY)]
+    changed = next(node for node in nodes if node.get("sourceRules"))
+    odd(changed)
+    return Tenant(now=NOW, given={"issue": nodes}), sorted(node["id"] for node in nodes), changed["id"]
+
+
+def with_an_endless_key(node: dict[str, Any]) -> None:
+    """Longer than a term may be; there is no other place for it."""
+    node["entitySnapshot"]["tags"] = {"key" * 12_000: "a value of the tenant"}
+
+
+def without_a_list(node: dict[str, Any]) -> None:
+    node["sourceRules"][0]["securitySubCategories"] = "a text where a list of objects is due"
+
+
 def test_one_refused_document_costs_the_others_nothing_and_is_named(
-    tenant: Tenant, tmp_path: Path, to_elasticsearch: dict[str, str], elasticsearch: Elasticsearch, namespace: str
+    tmp_path: Path, to_elasticsearch: dict[str, str], elasticsearch: Elasticsearch, namespace: str
 ) -> None:
-    nodes = [json.loads(json.dumps(node)) for node in nodes_of_day(tenant, "issue", YESTERDAY)]
-    odd = next(node for node in nodes if node.get("sourceRules"))
-    odd["sourceRules"][0]["securitySubCategories"] = "a text where a list of objects is due"
-    given = Tenant(now=NOW, given={"issue": nodes})
+    given, all_ids, odd = given_an_odd_issue(with_an_endless_key)
     with pipeline_over(given, tmp_path, to_elasticsearch) as (pipeline, _):
         run = pipeline.run("issue")
     assert run.success, run.errors
-    assert (run.ecs["es/created"], run.ecs["es/rejected"]) == (len(nodes) - 1, 1)
+    assert (run.ecs["es/created"], run.ecs["es/rejected"], run.ecs["es/refitted"]) == (len(all_ids) - 1, 1, 0)
     hits = documents_of(elasticsearch, "issue", namespace)
-    assert {hit["_source"]["event"]["id"] for hit in hits} == {node["id"] for node in nodes} - {odd["id"]}
+    assert {hit["_source"]["event"]["id"] for hit in hits} == set(all_ids) - {odd}
 
     zone = LandingZone(open_store(pipeline.environment["WIZ_LANDING_URL"]), None)
     (letter,) = read_dead_letters(zone, "issue", YESTERDAY, namespace)
-    assert json.loads(letter.document or b"")["event"]["id"] == odd["id"]
-    assert "security_sub_categories" in letter.reason
+    assert json.loads(letter.document or b"")["event"]["id"] == odd
+    assert "entity_snapshot.tags" in letter.reason
 
     check = run.checks["no_rejections"]
     assert not check.passed
     assert check.description is not None
     assert letter.id in check.description
-    assert "security_sub_categories" in check.description
-    assert "a text where" not in str(check)
+    assert "entity_snapshot.tags" in check.description
+    assert "a value of the tenant" not in str(check)
     assert all(run.checks[name].passed for name in ("complete", "no_duplicates"))
+
+
+def test_a_document_refused_for_one_value_lands_with_that_value_set_aside_and_the_next_run_sends_nothing(
+    tmp_path: Path, to_elasticsearch: dict[str, str], elasticsearch: Elasticsearch, namespace: str
+) -> None:
+    given, all_ids, odd = given_an_odd_issue(without_a_list)
+    with pipeline_over(given, tmp_path, to_elasticsearch) as (pipeline, _):
+        run = pipeline.run("issue")
+        again = pipeline.run("issue", only="ecs")
+    assert run.success, run.errors
+    assert (run.ecs["es/created"], run.ecs["es/rejected"], run.ecs["es/refitted"]) == (len(all_ids), 0, 1)
+    assert run.latest["latest/refitted"] == 1
+    assert (again.ecs["es/created"], again.ecs["es/bytes"], again.ecs["es/unchanged"]) == (0, 0, len(all_ids))
+
+    path = "wiz.issue.source_rules.security_sub_categories"
+    stream = stream_name(dataset_named("issue"), namespace)
+    query = {"term": {f"wiz.issue.unmapped.{path}": "a text where a list of objects is due"}}
+    (found,) = elasticsearch.search(index=stream, query=query)["hits"]["hits"]
+    assert found["_source"]["event"]["id"] == odd
+    for each in (run, again):
+        rows = [record.data for record in each.ecs["drift_by_field"].records]
+        assert {"kind": "wrong type", "field": path, "value": "", "times": "1"} in rows
+        assert not each.checks["drift"].passed
+        assert all(each.checks[name].passed for name in ("complete", "no_duplicates", "no_rejections"))
+    assert all(check.passed for check in run.latest_checks.values())
 
 
 def test_the_first_run_on_a_cluster_installs_the_template_with_the_retention_of_the_settings(

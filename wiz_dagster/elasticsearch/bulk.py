@@ -46,18 +46,26 @@ class BulkWriter:
 
     def create(self, document_id: str, document: bytes) -> None:
         """Stores a document unless its id is there already."""
-        self._add(Operation(document_id, b'{"create":{"_id":"%b"}}\n%b\n' % (document_id.encode(), document)))
+        self.add(Operation(document_id, b'{"create":{"_id":"%b"}}\n%b\n' % (document_id.encode(), document)))
 
     def index(self, document_id: str, document: bytes, version: int) -> None:
         """Stores a document in the place of any with its id, unless that one's version is higher."""
         action = b'{"index":{"_id":"%b","version":%d,"version_type":"external_gte"}}\n%b\n'
-        self._add(Operation(document_id, action % (document_id.encode(), version, document)))
+        self.add(Operation(document_id, action % (document_id.encode(), version, document)))
 
     def delete(self, index: str, document_id: str) -> None:
         """Removes one document from the (backing) index that holds it."""
-        self._add(
+        self.add(
             Operation(document_id, b'{"delete":{"_index":"%b","_id":"%b"}}\n' % (index.encode(), document_id.encode()))
         )
+
+    def add(self, operation: Operation) -> None:
+        """Sends an operation as it is, with the next batch."""
+        size = len(operation.body)
+        if self._batch and (self._batch_bytes + size > self._most_bytes or len(self._batch) >= BATCH_OPERATIONS):
+            self._dispatch()
+        self._batch.append(operation)
+        self._batch_bytes += size
 
     def __enter__(self) -> Self:
         return self
@@ -73,13 +81,6 @@ class BulkWriter:
         finally:
             self._sender.stop()
             self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _add(self, operation: Operation) -> None:
-        size = len(operation.body)
-        if self._batch and (self._batch_bytes + size > self._most_bytes or len(self._batch) >= BATCH_OPERATIONS):
-            self._dispatch()
-        self._batch.append(operation)
-        self._batch_bytes += size
 
     def _dispatch(self) -> None:
         while len(self._flying) >= IN_FLIGHT:

@@ -8,6 +8,7 @@ Error classes: Elasticsearch's bulk API documentation and the behaviour of Beats
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from elastic_transport import TransportError
@@ -20,6 +21,7 @@ from wiz_dagster.errors import PermanentError, TransientError
 
 REQUEST_SECONDS = 120
 ANSWER_PARTS = "errors,items.*.error,items.*.status,items.*.failure_store"
+FAILURE_STORE = "failure_store"
 HEADERS = {"accept": "application/json", "content-type": "application/x-ndjson", "content-encoding": "gzip"}
 
 
@@ -37,6 +39,16 @@ class Rejection(NamedTuple):
     status: int
     kind: str
     reason: str
+
+    @property
+    def document(self) -> bytes:
+        """The document as it was sent."""
+        return self.operation.body.split(b"\n", 2)[1]
+
+    @property
+    def for_content(self) -> bool:
+        """Whether it may be what the document says that Elasticsearch doesn't take."""
+        return self.status == HTTPStatus.BAD_REQUEST or self.kind == FAILURE_STORE
 
 
 @dataclass
@@ -155,7 +167,7 @@ class BatchSender:
             if result.get("failure_store") == "used":
                 outcome.counts.redirected += 1
                 _reject(
-                    outcome, operation, status, {"type": "failure_store", "reason": "redirected to the failure store"}
+                    outcome, operation, status, {"type": FAILURE_STORE, "reason": "redirected to the failure store"}
                 )
             elif status < 300:
                 _count(outcome.counts, action)

@@ -15,7 +15,8 @@ class LatestReport:
     """The figures of one write of a day into a view; `bytes` as sent.
 
     `nodes` is what the landed day's own indexes say. Of them, `written` were stored, `superseded` met a newer state,
-    `unchanged` had been sent by an earlier write. `gone_marked` counts findings of all days, `shown` what readers see
+    `unchanged` had been sent by an earlier write. `refitted` says in how many of the written something was moved, as in
+    `WriteReport`. `gone_marked` counts findings of all days, `shown` what readers see
     of the namespace afterwards. `reasons` has one entry a kind of rejection, as in `WriteReport`.
     """
 
@@ -23,6 +24,7 @@ class LatestReport:
     written: int = 0
     superseded: int = 0
     unchanged: int = 0
+    refitted: int = 0
     rejected: int = 0
     gone_marked: int = 0
     shown: int = 0

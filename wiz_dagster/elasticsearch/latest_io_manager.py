@@ -58,7 +58,7 @@ class LatestIOManager(ClusterIOManager):
 
 
 def _metadata(report: LatestReport) -> Mapping[str, dg.MetadataValue[Any]]:
-    names = ("written", "superseded", "unchanged", "rejected", "gone_marked", "shown", "retried", "bytes")
+    names = ("written", "superseded", "unchanged", "refitted", "rejected", "gone_marked", "shown", "retried", "bytes")
     figures = {f"latest/{name}": dg.MetadataValue.int(getattr(report, name)) for name in names}
     return {
         "dagster/partition_row_count": dg.MetadataValue.int(report.nodes - report.rejected),

@@ -11,19 +11,18 @@ import pandas as pd
 from elasticsearch import Elasticsearch
 
 from wiz_dagster.ecs.collector import rare_collections
-from wiz_dagster.elasticsearch.bulk import BulkWriter
 from wiz_dagster.elasticsearch.client import translated
 from wiz_dagster.elasticsearch.digests import ID_BYTES, Entries, digests, make_entries, superseding, text_id, without
+from wiz_dagster.elasticsearch.document_writer import DocumentWriter, Place
 from wiz_dagster.elasticsearch.latest_day import LatestDay, LatestReport
 from wiz_dagster.elasticsearch.latest_gone import mark_gone
 from wiz_dagster.elasticsearch.latest_index import ensure_view
 from wiz_dagster.elasticsearch.latest_versions import FindingIds, millis, moments, version_of
 from wiz_dagster.elasticsearch.latest_views import LatestView
 from wiz_dagster.elasticsearch.reconcile import Destination, refreshed
-from wiz_dagster.elasticsearch.rejections import Rejections
 from wiz_dagster.elasticsearch.stamping import Stamper
-from wiz_dagster.errors import PermanentError, TransientError
-from wiz_dagster.landing.dead_letters import read_dead_letters, write_dead_letters
+from wiz_dagster.errors import TransientError
+from wiz_dagster.landing.dead_letters import read_dead_letters
 from wiz_dagster.landing.node_index import is_among
 from wiz_dagster.landing.receipts import Receipt, read_receipt, write_receipt
 from wiz_dagster.landing.sweeps import Sweep, newest_sweep
@@ -45,8 +44,8 @@ def write_latest(day: LatestDay, zone: LandingZone, to: Destination) -> LatestRe
     return report
 
 
-def _place(day: LatestDay, zone: LandingZone, to: Destination) -> tuple[LandingZone, str, str, str]:
-    """What the receipt, the dead letters and the lock of a day in its view are filed under."""
+def _place(day: LatestDay, zone: LandingZone, to: Destination) -> Place:
+    """That of a day in its view."""
     return zone, day.partition.dataset.name, day.partition.day, f"latest.{to.namespace}"
 
 
@@ -58,7 +57,7 @@ class _Writing:
         self._to = to
         self._place = _place(day, zone, to)
         self._report = LatestReport()
-        self._rejections = Rejections()
+        self._writer = DocumentWriter(to.client, day.view.index, day.partition.dataset, self._place, backoff=to.backoff)
 
     def run(self) -> LatestReport:
         self._partition.check_current(self._zone)
@@ -108,34 +107,29 @@ class _Writing:
         dataset, day, namespace = self._partition.dataset, self._partition.day, self._to.namespace
         stamper, ids = Stamper(dataset.stream, namespace, day, self._to.run_id), FindingIds(namespace)
         nodes, documents = bytearray(), bytearray()
-        writer = BulkWriter(self._to.client, self._view.index, self._rejections.add, backoff=self._to.backoff)
-        try:
-            with rare_collections(), writer:
-                for batch in self._partition.new_frames(receipt):
-                    frame = batch.frame
-                    since = moments(frame, snapshot=dataset.snapshot)
-                    if sweep is not None:
-                        frame[self._view.gone_field] = _gone(frame, since, sweep)
-                    for key, moment, stamped in zip(frame.index, since, stamper.stamp_frame(frame), strict=True):
-                        digest = ids.of(key[:ID_BYTES])
-                        writer.index(text_id(digest), stamped.document, version_of(moment, day))
-                        nodes += key[:ID_BYTES]
-                        documents += digest
-        except PermanentError:
-            if self._rejections:
-                write_dead_letters(*self._place, self._rejections.letters())
-            raise
+        with rare_collections(), self._writer as writer:
+            for batch in self._partition.new_frames(receipt):
+                frame = batch.frame
+                since = moments(frame, snapshot=dataset.snapshot)
+                if sweep is not None:
+                    frame[self._view.gone_field] = _gone(frame, since, sweep)
+                for key, moment, stamped in zip(frame.index, since, stamper.stamp_frame(frame), strict=True):
+                    digest = ids.of(key[:ID_BYTES])
+                    writer.index(text_id(digest), stamped.document, version_of(moment, day))
+                    nodes += key[:ID_BYTES]
+                    documents += digest
         made = make_entries(bytes(nodes), bytes(documents))
         entries = made if receipt is None else superseding(receipt.entries, made)
-        self._count(writer, unchanged=len(entries) - len(made))
+        self._count(unchanged=len(entries) - len(made))
         return entries
 
-    def _count(self, writer: BulkWriter, unchanged: int) -> None:
-        report, counts = self._report, writer.counts
+    def _count(self, unchanged: int) -> None:
+        report, counts, rejections = self._report, self._writer.counts, self._writer.rejections
         report.nodes = self._partition.landed.nodes
         report.written, report.superseded, report.unchanged = counts.indexed, counts.superseded, unchanged
         report.retried, report.bytes = counts.retried, counts.bytes
-        report.rejected, report.reasons = len(self._rejections), self._rejections.reasons()
+        report.refitted = self._writer.refitted
+        report.rejected, report.reasons = len(rejections), rejections.reasons()
 
     def _mark_gone(self) -> None:
         """By the newest sweep of this moment: one that landed since is not known to what was just written."""
@@ -151,10 +145,10 @@ class _Writing:
         refreshed(self._to, self._view.index, self._report.warnings)
 
     def _remember(self, receipt: Receipt | None, fingerprint: str, entries: Entries) -> None:
-        write_dead_letters(*self._place, self._rejections.letters())
+        self._writer.keep_dead_letters()
         generation = self._partition.landed.generation
         if receipt is None or receipt.generation != generation:
-            stored = without(entries, self._rejections.ids())
+            stored = without(entries, self._writer.rejections.ids())
             write_receipt(*self._place, Receipt(generation, fingerprint, stored))
 
 

@@ -19,6 +19,7 @@ def write_metadata(report: WriteReport, prefix: str) -> dict[str, dg.MetadataVal
         "created": report.created,
         "unchanged": report.unchanged,
         "deleted": report.deleted,
+        "refitted": report.refitted,
         "rejected": report.rejected,
         "duplicates": report.duplicates,
         "retried": report.retried,

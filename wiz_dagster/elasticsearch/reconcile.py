@@ -13,6 +13,7 @@ from elasticsearch import Elasticsearch
 
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.ecs.collector import rare_collections
+from wiz_dagster.ecs.drift import add_drift
 from wiz_dagster.elasticsearch.backoff import Backoff
 from wiz_dagster.elasticsearch.bulk import BulkWriter
 from wiz_dagster.elasticsearch.bulk_batch import Rejection
@@ -27,13 +28,13 @@ from wiz_dagster.elasticsearch.digests import (
     text_id,
     without,
 )
+from wiz_dagster.elasticsearch.document_writer import DocumentWriter
 from wiz_dagster.elasticsearch.listing import Listing, list_partition, refresh
 from wiz_dagster.elasticsearch.partition import EcsPartition, WriteReport
-from wiz_dagster.elasticsearch.rejections import Rejections
 from wiz_dagster.elasticsearch.stamping import Stamper
 from wiz_dagster.elasticsearch.templates import ensure
 from wiz_dagster.errors import PermanentError
-from wiz_dagster.landing.dead_letters import read_dead_letters, write_dead_letters
+from wiz_dagster.landing.dead_letters import read_dead_letters
 from wiz_dagster.landing.node_index import is_among
 from wiz_dagster.landing.receipts import Receipt, read_receipt, write_receipt
 from wiz_dagster.landing.write_lock import write_lock
@@ -90,7 +91,9 @@ class _Reconciliation:
         self._place = (zone, partition.dataset.name, partition.day, to.namespace)
         self._fingerprint = partition.fingerprint
         self._report = WriteReport()
-        self._rejections = Rejections()
+        self._writer = DocumentWriter(
+            to.client, self._stream, partition.dataset, self._place, backoff=to.backoff, stream_only=True
+        )
 
     def run(self) -> WriteReport:
         self._partition.check_current(self._zone)
@@ -132,27 +135,21 @@ class _Reconciliation:
         nodes, documents = bytearray(), bytearray()
         self._report.drift = Counter(receipt.drift if receipt else {})
         stamper = Stamper(self._partition.dataset.stream, self._to.namespace, self._partition.day, self._to.run_id)
-        writer = BulkWriter(
-            self._to.client, self._stream, self._rejections.add, stream_only=True, backoff=self._to.backoff
-        )
-        try:
-            with rare_collections(), writer:
-                for batch in self._partition.new_frames(receipt):
-                    self._report.look_at(batch, self._partition.dataset.stream)
-                    stamped = list(stamper.stamp_frame(batch.frame))
-                    raw = b"".join(one.digest for one in stamped)
-                    for one, there in zip(stamped, is_among(digests(raw), listing.ids), strict=True):
-                        if not there:
-                            writer.create(text_id(one.digest), one.document)
-                    nodes += b"".join(key[:ID_BYTES] for key in batch.frame.index)
-                    documents += raw
-        except PermanentError:
-            if self._rejections:
-                write_dead_letters(*self._place, self._rejections.letters())
-            raise
+        with rare_collections(), self._writer as writer:
+            for batch in self._partition.new_frames(receipt):
+                self._report.look_at(batch, self._partition.dataset.stream)
+                stamped = list(stamper.stamp_frame(batch.frame))
+                raw = b"".join(one.digest for one in stamped)
+                for one, there in zip(stamped, is_among(digests(raw), listing.ids), strict=True):
+                    if not there:
+                        writer.create(text_id(one.digest), one.document)
+                nodes += b"".join(key[:ID_BYTES] for key in batch.frame.index)
+                documents += raw
         self._report.created = writer.counts.created
+        self._report.refitted = writer.refitted
         self._report.retried = writer.counts.retried
         self._report.bytes = writer.counts.bytes
+        add_drift(self._report.drift, writer.drift)
         made = make_entries(bytes(nodes), bytes(documents))
         return made if receipt is None else superseding(receipt.entries, made)
 
@@ -173,19 +170,19 @@ class _Reconciliation:
         return len(doomed) + len(listing.foreign)
 
     def _remember(self, receipt: Receipt | None, entries: Entries) -> None:
-        write_dead_letters(*self._place, self._rejections.letters())
+        self._writer.keep_dead_letters()
         generation = self._partition.landed.generation
         if receipt is None or receipt.generation != generation:
-            stored = without(entries, self._rejections.ids())
+            stored = without(entries, self._writer.rejections.ids())
             write_receipt(*self._place, Receipt(generation, self._fingerprint, stored, self._report.drift))
 
     def _figures(self, listing: Listing, entries: Entries) -> WriteReport:
-        report = self._report
+        report, rejections = self._report, self._writer.rejections
         wanted = document_ids(entries)
         report.nodes = self._partition.landed.nodes
         report.documents = len(entries)
-        report.rejected = len(self._rejections)
-        report.reasons = self._rejections.reasons()
+        report.rejected = len(rejections)
+        report.reasons = rejections.reasons()
         report.unchanged = len(wanted) - report.created - report.rejected
         report.documents_in_elasticsearch = len(listing.ids) + len(listing.foreign)
         present = int(np.count_nonzero(is_among(wanted, listing.ids)))

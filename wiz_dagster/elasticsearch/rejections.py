@@ -42,8 +42,7 @@ class Rejections:
     def letters(self) -> list[DeadLetter]:
         """A dead letter a rejection, with the document."""
         return [
-            DeadLetter(one.operation.id, one.status, one.kind, one.reason, one.operation.body.split(b"\n", 2)[1])
-            for one in self._rejections
+            DeadLetter(one.operation.id, one.status, one.kind, one.reason, one.document) for one in self._rejections
         ]
 
     def ids(self) -> Digests:

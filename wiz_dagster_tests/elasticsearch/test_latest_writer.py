@@ -21,6 +21,7 @@ from wiz_dagster_tests.elasticsearch.latest_helpers import (
     FIRST,
     SECOND,
     THIRD,
+    at,
     figures,
     finding,
     held,
@@ -241,3 +242,25 @@ def test_a_refused_document_is_a_dead_letter_and_the_others_are_shown(
     elasticsearch.indices.delete(index=issues.index)
     assert figures(write(zone, elasticsearch, namespace, issues, FIRST)) == {"written": 2}
     assert not list(read_dead_letters(zone, "issue", FIRST, f"latest.{namespace}"))
+
+
+def test_a_document_refused_for_a_value_is_shown_with_the_value_set_aside(
+    zone: LandingZone, elasticsearch: Elasticsearch, namespace: str, issues: LatestView
+) -> None:
+    odd = finding(1, FIRST, projects="a text")
+    land(zone, issues, FIRST, [odd, finding(2, FIRST)])
+    report = write(zone, elasticsearch, namespace, issues, FIRST)
+    assert (figures(report), report.refitted, report.shown) == ({"written": 2}, 1, 2)
+    version, document = held(elasticsearch, namespace, issues)["f-1"]
+    assert document["wiz"]["issue"]["unmapped"] == {"wiz.issue.projects": "a text"}
+    assert not list(read_dead_letters(zone, "issue", FIRST, f"latest.{namespace}"))
+    again = write(zone, elasticsearch, namespace, issues, FIRST)
+    assert (figures(again), again.bytes) == ({"unchanged": 2}, 0)
+
+    land(zone, issues, SECOND, [{**odd, "updatedAt": at(SECOND, 12), "projects": [{"id": "p"}]}])
+    write(zone, elasticsearch, namespace, issues, SECOND)
+    newer, document = held(elasticsearch, namespace, issues)["f-1"]
+    assert newer > version
+    assert "unmapped" not in document["wiz"]["issue"]
+    older = write(zone, elasticsearch, namespace, issues, FIRST, tags=["other"])
+    assert (figures(older), older.refitted) == ({"written": 1, "superseded": 1}, 0)

@@ -262,6 +262,67 @@ def test_a_write_with_dead_letters_is_tried_again_in_full(
     assert len(list(read_dead_letters(zone, "issue", DAY, picky))) == 1
 
 
+def odd_issue(number: int, version: int = 0) -> dict[str, Any]:
+    """An issue of which Elasticsearch refuses a part: a text where objects are due."""
+    return issue(number, version, projects=f"odd {number}")
+
+
+def test_a_document_refused_for_a_value_is_stored_under_its_id_with_the_value_set_aside(
+    elasticsearch: Elasticsearch, namespace: str, zone: LandingZone, frames_made: list[int]
+) -> None:
+    land(zone, [*issues(4), odd_issue(4)])
+    report = write(zone, elasticsearch, namespace)
+    assert (figures(report), report.refitted) == ({"created": 5}, 1)
+    assert report.drift["wrong type: wiz.issue.projects"] == 1
+    hits = stored(elasticsearch, namespace)
+    (odd,) = [hit for hit in hits if hit["_source"]["event"]["id"] == "issue-4"]
+    assert odd["_source"]["wiz"]["issue"]["unmapped"] == {"wiz.issue.projects": "odd 4"}
+    assert "projects" not in odd["_source"]["wiz"]["issue"]
+    assert odd["_source"]["labels"] == {"dagster_partition": DAY, "dagster_run_id": "run-1"}
+    query = {"term": {"wiz.issue.unmapped.wiz.issue.projects": "odd 4"}}
+    assert elasticsearch.count(index=stream_name(ISSUE, namespace), query=query)["count"] == 1
+    assert not list(read_dead_letters(zone, "issue", DAY, namespace))
+
+    again = write(zone, elasticsearch, namespace, run_id="run-2")
+    assert (figures(again), again.refitted, again.bytes, again.drift) == ({"unchanged": 5}, 0, 0, report.drift)
+    assert frames_made == [0]
+    assert stored(elasticsearch, namespace) == hits
+
+
+def test_refitted_documents_are_neither_sent_nor_made_again_without_the_receipt(
+    elasticsearch: Elasticsearch, namespace: str, zone: LandingZone, tmp_path: Path
+) -> None:
+    land(zone, [issue(0), odd_issue(1)])
+    write(zone, elasticsearch, namespace)
+    before = stored(elasticsearch, namespace)
+    for receipt in tmp_path.rglob("receipt.*"):
+        receipt.unlink()
+    report = write(zone, elasticsearch, namespace)
+    assert (figures(report), report.bytes) == ({"unchanged": 2}, 0)
+    assert stored(elasticsearch, namespace) == before
+
+
+def test_any_number_of_documents_may_be_made_to_fit(
+    elasticsearch: Elasticsearch, namespace: str, zone: LandingZone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rejections, "MOST_REJECTIONS", 3)
+    land(zone, [odd_issue(number) for number in range(2500)])
+    report = write(zone, elasticsearch, namespace)
+    assert (figures(report), report.refitted) == ({"created": 2500}, 2500)
+    assert len(statuses(stored(elasticsearch, namespace))) == 2500
+
+
+def test_what_is_refused_even_when_it_fits_is_a_dead_letter(
+    elasticsearch: Elasticsearch, picky: str, zone: LandingZone
+) -> None:
+    land(zone, [issue(0), odd_issue(1), {**odd_issue(2), "sourceRules": RULES}])
+    report = write(zone, elasticsearch, picky)
+    assert (figures(report), report.refitted) == ({"created": 2, "rejected": 1}, 1)
+    (letter,) = read_dead_letters(zone, "issue", DAY, picky)
+    assert b"issue-2" in (letter.document or b"")
+    assert "nested" in letter.reason
+
+
 def test_far_too_many_rejections_stop_the_write_and_name_the_first_reason(
     elasticsearch: Elasticsearch, picky: str, zone: LandingZone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
