@@ -2,6 +2,7 @@
 
 Both are made here from a `Dataset` record, and both only say what flows: a lazy `RawDay` that the landing IO manager
 drains, an `EcsPartition` that the destination's IO manager drains. Check results follow the write, with its figures.
+What lands the dataset that Wiz pushes is in `webhook.py`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,8 +19,8 @@ from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster.elasticsearch.partition import EcsPartition
 from wiz_dagster.errors import PermanentError
 from wiz_dagster.failures import dagster_failures
-from wiz_dagster.landing.io_manager import RawDay
 from wiz_dagster.landing.landed_day import LandedDay
+from wiz_dagster.landing.raw_day import RawDay
 from wiz_dagster.resources import WizResource
 from wiz_dagster.settings import WizSettings
 from wiz_dagster.wiz.windows import Window, partition_window, snapshot_window
@@ -34,6 +35,10 @@ DAY_MEANING = (
 SNAPSHOT_MEANING = (
     "A day holds the last complete sweep that was begun on it. Wiz only tells what there is now, so only today can be "
     "fetched; what was landed on earlier days can be written again."
+)
+PUSHED_MEANING = (
+    "A day holds what was received on it. Backfilling it moves what still waits and writes the day again from the "
+    "landing zone; Wiz is never asked."
 )
 
 
@@ -64,6 +69,8 @@ def ecs_key(dataset: Dataset) -> dg.AssetKey:
 
 def day_meaning(dataset: Dataset) -> str:
     """What a day of the dataset holds, for whoever backfills."""
+    if dataset.pushed:
+        return PUSHED_MEANING
     return SNAPSHOT_MEANING if dataset.snapshot else DAY_MEANING
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import dagster as dg
 
+from wiz_dagster.defend.spooled_day import SpooledDay
 from wiz_dagster.elasticsearch.latest_day import LatestDay
 from wiz_dagster.elasticsearch.metadata import drift_metadata
 from wiz_dagster.elasticsearch.partition import EcsPartition
-from wiz_dagster.landing.io_manager import RawDay
+from wiz_dagster.landing.raw_day import RawDay
 
 
 def raw_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
@@ -36,6 +37,29 @@ def raw_results(day: RawDay) -> Iterator[dg.AssetCheckResult]:
         severity=dg.AssetCheckSeverity.WARN,
         figures={"wiz_count": _number(report.wiz_count), "missing": report.missing, "null_nodes": report.null_nodes},
         otherwise=f"{report.missing} nodes that Wiz counted did not come; materialize the day again.",
+    )
+
+
+def spool_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """The checks of `wiz/raw/defend`."""
+    return [
+        dg.AssetCheckSpec(
+            "spool_readable", asset=key, description="Segments of the day that can't be read and stay in the spool."
+        )
+    ]
+
+
+def spool_results(day: SpooledDay) -> Iterator[dg.AssetCheckResult]:
+    """The result of `spool_readable`: it fails while a segment of the day is damaged or holds a body that is none."""
+    report = day.read
+    if report is None:
+        raise dg.DagsterInvariantViolationError("The IO manager has not landed this day.")
+    yield _result(
+        "spool_readable",
+        passed=report.unreadable == 0,
+        figures={"unreadable": report.unreadable, "segments": report.pages, "events": report.nodes},
+        otherwise=f"{report.unreadable} segments stay in the spool: {' '.join(report.warnings[:3])} All other events "
+        "are landed. Restore such a file, or move it out of the spool.",
     )
 
 

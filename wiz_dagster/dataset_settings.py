@@ -63,6 +63,10 @@ class DatasetSettings(BaseModel):
     """Filter name to the values wanted, applied by Wiz; without it everything is asked for."""
 
 
+ASKED_WITH = ("page_size", "all_statuses", "lookback", "filters")
+"""The settings that shape what Wiz is asked."""
+
+
 def without_meaning(dataset: Dataset) -> dict[str, str]:
     """The settings that mean nothing for the dataset, each with the reason."""
     reasons = {}
@@ -70,6 +74,8 @@ def without_meaning(dataset: Dataset) -> dict[str, str]:
         reasons["all_statuses"] = "Wiz returns all of them by itself"
     if dataset.snapshot:
         reasons["lookback"] = "Wiz only tells what there is now, so no earlier day can be asked for again"
+    if dataset.pushed:
+        reasons |= dict.fromkeys(ASKED_WITH, "Wiz sends the dataset by itself, nothing is asked for")
     return reasons
 
 

@@ -11,7 +11,7 @@ import dagster as dg
 
 from wiz_dagster.assets import RETRY_POLICY, ecs_asset, raw_asset
 from wiz_dagster.dataset_settings import DatasetSettings, read_dataset_settings
-from wiz_dagster.datasets import PULLED
+from wiz_dagster.datasets import DATASETS
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.elasticsearch.files_io_manager import FilesIOManager
 from wiz_dagster.elasticsearch.io_manager import ElasticsearchIOManager
@@ -20,9 +20,15 @@ from wiz_dagster.elasticsearch.latest_views import view_of
 from wiz_dagster.landing.io_manager import LandingIOManager
 from wiz_dagster.latest import latest_asset
 from wiz_dagster.partitions import daily
+from wiz_dagster.reconciliation import CHECK_JOB, CHECK_KEY, detections_check
 from wiz_dagster.resources import WizResource
-from wiz_dagster.schedules import daily_schedule
+from wiz_dagster.schedules import check_schedule, daily_schedule
+from wiz_dagster.sensors import defend_sensor
 from wiz_dagster.settings import PipelineSettings, read_pipeline_settings
+from wiz_dagster.webhook import spooled_asset
+
+PUSHED_TAGS = {"dagster/priority": "10"}
+"""New events overtake a backfill that waits."""
 
 
 @dg.definitions
@@ -34,29 +40,44 @@ def defs() -> dg.Definitions:
 def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryPolicy = RETRY_POLICY) -> dg.Definitions:
     """Definitions for an environment. Raises `SettingsError` where a setting that shapes them is invalid."""
     settings = read_pipeline_settings(environment)
-    by_dataset = read_dataset_settings(settings.config, PULLED)
-    datasets = [dataset for dataset in PULLED if by_dataset[dataset.name].enabled]
+    by_dataset = read_dataset_settings(settings.config, DATASETS)
+    datasets = [dataset for dataset in DATASETS if by_dataset[dataset.name].enabled]
 
     assets: list[dg.AssetsDefinition] = []
-    jobs, schedules = [], []
+    checks: list[dg.AssetChecksDefinition] = []
+    jobs, schedules, sensors = [], [], []
     for dataset in datasets:
         chosen = by_dataset[dataset.name]
         partitions = daily(chosen.start_date or settings.start_date)
         of_dataset = _assets(dataset, chosen, settings, partitions, retry_policy)
         assets += of_dataset
+        doing = "Land a day of what Wiz sent of" if dataset.pushed else "Fetch a day of"
+        selection = dg.AssetSelection.assets(*of_dataset)
+        comparison = dg.AssetSelection.checks(CHECK_KEY)
         job = dg.define_asset_job(
             f"{dataset.name}_job",
-            selection=dg.AssetSelection.assets(*of_dataset),
+            selection=selection - comparison if dataset.pushed else selection,
             partitions_def=partitions,
-            description=f"Fetch a day of {dataset.name} from Wiz and write its documents.",
+            tags=PUSHED_TAGS if dataset.pushed else None,
+            description=f"{doing} {dataset.name} and write its documents.",
         )
         jobs.append(job)
-        schedules.append(daily_schedule(dataset, job.name, partitions, chosen.lookback))
+        if dataset.pushed:
+            sensors.append(defend_sensor(job.name, partitions))
+            checks.append(detections_check())
+            jobs.append(
+                dg.define_asset_job(CHECK_JOB, selection=comparison, description="Compare what came both ways.")
+            )
+            schedules.append(check_schedule(CHECK_JOB))
+        else:
+            schedules.append(daily_schedule(dataset, job.name, partitions, chosen.lookback))
 
     return dg.Definitions(
         assets=assets,
+        asset_checks=checks,
         jobs=jobs,
         schedules=schedules,
+        sensors=sensors,
         resources=_resources(environment),
         executor=dg.in_process_executor,
     )
@@ -72,7 +93,9 @@ def _assets(
     """What a day of a dataset goes through: as landed, as documents and, where there is one, into its latest view."""
     destination, geoip = settings.destination, settings.geoip_database
     assets = [
-        raw_asset(dataset, chosen, partitions, retry_policy),
+        spooled_asset(dataset, partitions, retry_policy)
+        if dataset.pushed
+        else raw_asset(dataset, chosen, partitions, retry_policy),
         ecs_asset(dataset, chosen, partitions, retry_policy, destination=destination, geoip_database=geoip),
     ]
     view = view_of(dataset)

@@ -9,7 +9,8 @@ import os
 import dagster as dg
 from pydantic import Field
 
-from wiz_dagster.settings import WizSettings, read_wiz_settings
+from wiz_dagster.landing.manifest import Tenant
+from wiz_dagster.settings import WizSettings, read_tenant_settings, read_wiz_settings
 from wiz_dagster.wiz.client import WizClient
 from wiz_dagster.wiz.rate_limit import open_budget
 
@@ -22,10 +23,18 @@ class WizResource(dg.ConfigurableResource[None]):
 
     def settings(self) -> WizSettings:
         """Wiz's settings as the run finds them. Raises `SettingsError` naming what is missing."""
-        secrets = {"WIZ_CLIENT_ID": self.client_id, "WIZ_CLIENT_SECRET": self.client_secret}
-        return read_wiz_settings({**os.environ, **{name: text for name, text in secrets.items() if text}})
+        return read_wiz_settings(self._environment())
+
+    def tenant(self) -> Tenant:
+        """Whose data it is; needs no secret. Raises `SettingsError` naming what is missing."""
+        settings = read_tenant_settings(self._environment())
+        return Tenant.of(settings.api_url, settings.client_id)
 
     def client(self) -> WizClient:
         """A client of its own, to be closed by whoever asked; all share the tenant's request budget."""
         settings = self.settings()
         return WizClient(settings, open_budget(settings))
+
+    def _environment(self) -> dict[str, str]:
+        secrets = {"WIZ_CLIENT_ID": self.client_id, "WIZ_CLIENT_SECRET": self.client_secret}
+        return {**os.environ, **{name: text for name, text in secrets.items() if text}}

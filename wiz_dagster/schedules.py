@@ -1,4 +1,4 @@
-"""When days are asked for: one daily schedule a dataset, which runs the dataset's job.
+"""When days are asked for: one daily schedule a dataset that Wiz is asked for, which runs the dataset's job.
 
 Wiz changes a day after it ended (late indexing, late updates), so a tick asks for as many past days as the dataset's
 `lookback` says; what it finds unchanged costs nothing but the question. Schedules start stopped, as is Dagster's way.
@@ -13,6 +13,20 @@ from wiz_dagster.datasets.base import Dataset
 
 DAILY_CRON = "30 1 * * *"
 """01:30 UTC: the day before is over, and Wiz has had time to index its last events."""
+
+CHECK_CRON = "30 3 * * *"
+"""Two hours later: the day before has been fetched."""
+
+
+def check_schedule(job_name: str) -> dg.ScheduleDefinition:
+    """A schedule that compares, once a day, what came by webhook with what the API told."""
+    return dg.ScheduleDefinition(
+        name="defend_check_daily",
+        job_name=job_name,
+        cron_schedule=CHECK_CRON,
+        execution_timezone="UTC",
+        description="Compare the last days of wiz/defend and wiz/detection.",
+    )
 
 
 def daily_schedule(

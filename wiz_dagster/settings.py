@@ -99,12 +99,17 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore", hide_input_in_errors=True)
 
 
-class WizSettings(_Settings):
-    """Wiz's API: who asks, where, and how much a second."""
+class TenantSettings(_Settings):
+    """Whose data is landed; all that the webhook's landing needs of Wiz's side."""
 
     client_id: str = Field(alias="WIZ_CLIENT_ID", min_length=1)
-    client_secret: SecretStr = Field(alias="WIZ_CLIENT_SECRET", min_length=1)
     api_url: ApiUrl = Field(alias="WIZ_API_URL")
+
+
+class WizSettings(TenantSettings):
+    """Wiz's API: who asks, where, and how much a second."""
+
+    client_secret: SecretStr = Field(alias="WIZ_CLIENT_SECRET", min_length=1)
     token_url: HttpUrl = Field(default="https://auth.app.wiz.io/oauth/token", alias="WIZ_TOKEN_URL")
     audience: str = Field(default="", alias="WIZ_AUDIENCE")
     proxy_url: ProxyUrl | None = Field(default=None, alias="WIZ_PROXY_URL")
@@ -175,6 +180,11 @@ _Model = TypeVar("_Model", bound=_Settings)
 def read_wiz_settings(environment: Mapping[str, str]) -> WizSettings:
     """The settings of Wiz's side. Raises `SettingsError` naming every variable that is missing or invalid."""
     return _read(WizSettings, environment)
+
+
+def read_tenant_settings(environment: Mapping[str, str]) -> TenantSettings:
+    """Whose data is landed. Raises `SettingsError` as above."""
+    return _read(TenantSettings, environment)
 
 
 def read_elasticsearch_settings(environment: Mapping[str, str]) -> ElasticsearchSettings:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ import dagster as dg
 from elasticsearch import Elasticsearch, helpers
 
 from wiz_dagster.datasets import dataset_named
+from wiz_dagster.defend.spool_writer import SpoolWriter
 from wiz_dagster.definitions import build_definitions
 from wiz_dagster.elasticsearch.latest_views import VIEWS
 from wiz_dagster.elasticsearch.reconcile import stream_name
@@ -24,6 +26,7 @@ from wiz_dagster.sandbox.wiz.tenant import Tenant
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 """The tenant's present, and that of the run: the window of today ends here."""
+TODAY = NOW.date().isoformat()
 YESTERDAY = (NOW - timedelta(days=1)).date().isoformat()
 NO_RETRY = dg.RetryPolicy(max_retries=0)
 
@@ -46,6 +49,35 @@ def wiz_environment(emulator: WizEmulator, home: Path) -> dict[str, str]:
         "WIZ_LANDING_URL": str(home / "landing"),
         "WIZ_START_DATE": (NOW - timedelta(days=400)).date().isoformat(),
     }
+
+
+def webhook_environment(home: Path) -> dict[str, str]:
+    """The settings of whoever has the webhook alone: a spool, and a landing zone of one tenant, all below `home`."""
+    return {
+        "WIZ_API_URL": "https://api.test.app.wiz.io/graphql",
+        "WIZ_CLIENT_ID": "webhook",
+        "WIZ_DEFEND_SPOOL": str(home / "spool"),
+        "WIZ_LANDING_URL": str(home / "landing"),
+        "WIZ_START_DATE": (NOW - timedelta(days=400)).date().isoformat(),
+    }
+
+
+def spool_bodies(environment: Mapping[str, str], bodies: Iterable[object], day: str | None = None) -> None:
+    """Spool a segment as the receiver does; `day` makes it one that was received on that day."""
+    spool = Path(environment["WIZ_DEFEND_SPOOL"])
+    before = set(spool.glob("*/*"))
+
+    async def append() -> None:
+        writer = SpoolWriter(spool)
+        for body in bodies:
+            await writer.append(body if isinstance(body, bytes) else json.dumps(body).encode())
+        await writer.close()
+
+    asyncio.run(append())
+    for written in set(spool.glob("*/*")) - before if day else ():
+        folder = spool / day
+        folder.mkdir(mode=0o700, exist_ok=True)
+        written.rename(folder / written.name)
 
 
 @dataclass

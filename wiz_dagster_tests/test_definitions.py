@@ -18,6 +18,7 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 
 from wiz_dagster.definitions import build_definitions
 from wiz_dagster.errors import SettingsError
+from wiz_dagster.reconciliation import CHECK_KEY
 from wiz_dagster.recovery import POOL
 from wiz_dagster.sandbox.wiz.server import WizEmulator
 from wiz_dagster.sandbox.wiz.truth import nodes_of_day
@@ -30,7 +31,10 @@ DATASETS = (
     "cloud_configuration_finding",
     "cloud_configuration_finding_full_posture",
     "detection",
+    "defend",
 )
+PULLED = DATASETS[:-1]
+"""Those that Wiz is asked for, on a schedule."""
 FEEDS = {
     "vulnerability": "vulnerability",
     "cloud_configuration_finding_full_posture": "misconfiguration",
@@ -42,6 +46,7 @@ ECS = {dg.AssetKey(["wiz", name]) for name in DATASETS}
 LATEST = {dg.AssetKey(["wiz", "latest", view]): name for name, view in FEEDS.items()}
 KEYS = RAW | ECS | LATEST.keys()
 GROUPS = dict.fromkeys(RAW, "wiz_raw") | dict.fromkeys(ECS, "wiz_ecs") | dict.fromkeys(LATEST, "wiz_latest")
+ASKING = RAW - {dg.AssetKey(["wiz", "raw", "defend"])}
 KINDS = {"wiz_raw": {"graphql"}, "wiz_ecs": {"pandas", "elasticsearch"}, "wiz_latest": {"elasticsearch"}}
 SECRETS = (
     "WIZ_CLIENT_ID",
@@ -65,8 +70,10 @@ def test_an_empty_environment_loads_every_asset_job_and_schedule(definitions: dg
     assert definitions.resolve_asset_graph().get_all_asset_keys() == KEYS
     assert {f"{name}_job" for name in DATASETS} < {job.name for job in definitions.resolve_all_job_defs()}
     schedules = {schedule.name: schedule for schedule in definitions.schedules or ()}
-    assert schedules.keys() == {f"{name}_daily" for name in DATASETS}
+    assert schedules.keys() == {*(f"{name}_daily" for name in PULLED), "defend_check_daily"}
     assert {one.default_status for one in schedules.values()} == {dg.DefaultScheduleStatus.STOPPED}
+    (sensor,) = definitions.sensors or ()
+    assert (sensor.name, sensor.default_status) == ("defend_sensor", dg.DefaultSensorStatus.STOPPED)
 
 
 @pytest.mark.parametrize("key", sorted(KEYS), ids=lambda key: key.to_user_string())
@@ -74,8 +81,13 @@ def test_an_asset_says_what_it_is_and_whose(definitions: dg.Definitions, key: dg
     spec = spec_of(definitions, key)
     assert spec.group_name == GROUPS[key]
     assert spec.owners == ["team:security-data"]
-    assert spec.kinds == KINDS[GROUPS[key]]
-    meanings = ("A day fetched later", "only today can be fetched", "Days may be written in any order")
+    assert spec.kinds == ({"webhook"} if key in RAW - ASKING else KINDS[GROUPS[key]])
+    meanings = (
+        "A day fetched later",
+        "only today can be fetched",
+        "Days may be written in any order",
+        "what was received on it",
+    )
     assert sum(meaning in (spec.description or "") for meaning in meanings) == 1
 
 
@@ -92,7 +104,7 @@ def test_an_asset_is_retried_and_only_those_that_ask_wiz_share_its_pool(
     definitions: dg.Definitions, key: dg.AssetKey
 ) -> None:
     op = definitions.resolve_assets_def(key).op
-    assert op.pool == (POOL if key in RAW else None)
+    assert op.pool == (POOL if key in ASKING else None)
     assert op.retry_policy is not None
     assert op.retry_policy.max_retries > 0
 
@@ -136,10 +148,41 @@ def with_config(folder: Path, text: str) -> dict[str, str]:
 
 def test_a_dataset_that_is_off_leaves_nothing_behind(tmp_path: Path) -> None:
     made = build_definitions(with_config(tmp_path, "datasets: {issue: {enabled: false}}"))
-    left = {name for name in DATASETS if name != "issue"}
+    left = {name for name in PULLED if name != "issue"}
     assert made.resolve_asset_graph().get_all_asset_keys() == {key for key in KEYS if key.path[-1] != "issue"}
-    assert {schedule.name for schedule in made.schedules or ()} == {f"{name}_daily" for name in left}
+    schedules = {schedule.name for schedule in made.schedules or ()}
+    assert schedules == {*(f"{name}_daily" for name in left), "defend_check_daily"}
     assert "issue_job" not in {job.name for job in made.resolve_all_job_defs()}
+
+
+def test_without_defend_there_is_no_sensor_and_no_comparison(tmp_path: Path) -> None:
+    made = build_definitions(with_config(tmp_path, "datasets: {defend: {enabled: false}}"))
+    assert made.resolve_asset_graph().get_all_asset_keys() == {key for key in KEYS if key.path[-1] != "defend"}
+    assert list(made.sensors or ()) == []
+    assert {schedule.name for schedule in made.schedules or ()} == {f"{name}_daily" for name in PULLED}
+    assert not {"defend_job", "defend_check_job"} & {job.name for job in made.resolve_all_job_defs()}
+
+
+def test_the_comparison_is_a_job_of_its_own_and_no_part_of_defends(definitions: dg.Definitions) -> None:
+    graphs = {name: definitions.resolve_job_def(name).asset_layer for name in ("defend_job", "defend_check_job")}
+    checks = {name: set(graph.asset_graph.asset_check_keys) for name, graph in graphs.items()}
+    assert checks["defend_check_job"] == {CHECK_KEY}
+    assert checks["defend_job"]
+    assert CHECK_KEY not in checks["defend_job"]
+    assert graphs["defend_check_job"].executable_asset_keys == set()
+
+
+def test_runs_for_new_events_overtake_those_that_wait(definitions: dg.Definitions) -> None:
+    assert int(definitions.resolve_job_def("defend_job").tags["dagster/priority"]) > 0
+    assert "dagster/priority" not in definitions.resolve_job_def("audit_job").tags
+
+
+@pytest.mark.parametrize(
+    "setting", ["page_size: 10", "all_statuses: true", "lookback: 2", "filters: {severity: [LOW]}"]
+)
+def test_a_setting_of_what_is_asked_means_nothing_where_nothing_is(tmp_path: Path, setting: str) -> None:
+    with pytest.raises(SettingsError, match="Wiz sends the dataset by itself"):
+        build_definitions(with_config(tmp_path, f"datasets: {{defend: {{{setting}}}}}"))
 
 
 def ticks(made: dg.Definitions, tick: datetime) -> list[Any]:

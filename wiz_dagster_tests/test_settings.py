@@ -34,7 +34,7 @@ def test_the_api_address_may_be_pasted_in_every_usual_form(given: str) -> None:
 
 
 def test_every_missing_variable_is_named_at_once() -> None:
-    with pytest.raises(SettingsError, match=r"WIZ_CLIENT_ID.*WIZ_CLIENT_SECRET.*WIZ_API_URL"):
+    with pytest.raises(SettingsError, match=r"WIZ_CLIENT_ID.*WIZ_API_URL.*WIZ_CLIENT_SECRET"):
         read_wiz_settings({"WIZ_CLIENT_SECRET": "  "})
 
 
@@ -159,12 +159,14 @@ def test_the_config_file_sets_what_varies_by_dataset(tmp_path: Path) -> None:
         "datasets:\n"
         "  issue: {tags: [mine], lookback: 5, retention: 90d, filters: {severity: [HIGH]}}\n"
         "  audit: {enabled: false}\n"
+        "  defend: {tags: [pushed], retention: 30d, start_date: 2026-01-01}\n"
     )
     settings = read_dataset_settings(path, DATASETS)
     assert settings["issue"].tags == ["mine"]
     assert (settings["issue"].lookback, settings["issue"].retention) == (5, "90d")
     assert filter_by(dataset_named("issue"), settings["issue"].filters) == {"severity": ["HIGH"]}
     assert not settings["audit"].enabled
+    assert (settings["defend"].tags, settings["defend"].retention) == (["pushed"], "30d")
 
 
 @pytest.mark.parametrize(
@@ -175,6 +177,10 @@ def test_the_config_file_sets_what_varies_by_dataset(tmp_path: Path) -> None:
         (
             "datasets: {issue: {all_statuses: false}}",
             r"issue.all_statuses: Wiz returns all of them by itself; leave it out",
+        ),
+        *(
+            (f"datasets: {{defend: {{{given}}}}}", rf"defend.{given.split(':')[0]}: Wiz sends the dataset by itself")
+            for given in ("page_size: 100", "all_statuses: true", "lookback: 2", "filters: {severity: [HIGH]}")
         ),
         ("datasets: {issue: {start_date: 2999-01-01}}", r"issue.start_date: expected a day that has begun"),
         ("datasets: {issue: {start_date: 2026-01-01 10:00:00}}", r"issue.start_date: Input should be a valid date"),

@@ -1,83 +1,51 @@
-"""The IO manager of `wiz/raw/<dataset>`: a fetch into the landing zone, and landed days back out of it.
+"""The IO manager of `wiz/raw/<dataset>`: a day into the landing zone, and landed days back out of it.
 
-Fetching happens while the landing zone draws the nodes, so a day never sits in memory. How Wiz is asked is in `wiz/`,
-what landing means is in `zone.py`; here the two meet, and their figures become the run's metadata.
+What flows in is a `DayToLand`: where its nodes come from is its own affair, what landing means is in `zone.py`; here
+the two meet, and their figures become the run's metadata.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Any
 
 import dagster as dg
 
-from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.failures import dagster_failures
+from wiz_dagster.landing.day_to_land import DayToLand
 from wiz_dagster.landing.landed_day import LandedDay
 from wiz_dagster.landing.landing_run import LandReport
-from wiz_dagster.landing.manifest import FetchInfo, Tenant
 from wiz_dagster.landing.store import open_store
 from wiz_dagster.landing.zone import LandingZone, day_folder, open_zone
-from wiz_dagster.settings import WizSettings, read_landing_settings
-from wiz_dagster.wiz.client import WizClient
-from wiz_dagster.wiz.fetch import FetchReport, fetch_window
-from wiz_dagster.wiz.windows import Window
-
-
-@dataclass
-class RawDay:
-    """A day to be fetched: what to ask and how to reach Wiz; `fetched` and `landed` are the figures once it is kept."""
-
-    dataset: Dataset
-    day: str
-    window: Window
-    run_id: str
-    settings: WizSettings
-    open_client: Callable[[], WizClient]
-    filters: Mapping[str, Any]
-    page_size: int
-    warnings: Sequence[str] = ()
-    fetched: FetchReport | None = field(default=None, init=False)
-    landed: LandReport | None = field(default=None, init=False)
+from wiz_dagster.settings import read_landing_settings
 
 
 class LandingIOManager(dg.ConfigurableIOManager):
-    """Lands a `RawDay` and gives landed days back as `LandedDay`."""
+    """Lands a `DayToLand` and gives landed days back as `LandedDay`."""
 
-    def handle_output(self, context: dg.OutputContext, obj: RawDay) -> None:
-        """Fetch the day and merge it into the landing zone: whole, or not at all."""
+    def handle_output(self, context: dg.OutputContext, obj: DayToLand) -> None:
+        """Draw the day's nodes and merge them into the landing zone: all, or none."""
+        dataset = obj.dataset
         with dagster_failures():
             store = open_store(read_landing_settings(os.environ).url)
-            zone = LandingZone(store, Tenant.of(obj.settings.api_url, obj.settings.client_id))
-            info = FetchInfo(
-                run_id=obj.run_id,
-                fetched_at=datetime.now(UTC),
-                window_start=obj.window.start,
-                window_end=obj.window.end,
-                query_hash=sha256(obj.dataset.query().encode()).hexdigest(),
-            )
-            with (
-                obj.open_client() as client,
-                fetch_window(client, obj.dataset, obj.window, filters=obj.filters, page_size=obj.page_size) as fetch,
-            ):
-                fetch.report.warnings.extend(obj.warnings)
+            zone = LandingZone(store, obj.tenant)
+            with obj.opened() as source:
                 obj.landed = zone.land(
-                    obj.dataset.name,
+                    dataset.name,
                     obj.day,
-                    fetch,
-                    info,
-                    fetch.report,
-                    obj.dataset.version_field,
-                    snapshot=obj.dataset.snapshot,
+                    source,
+                    obj.fetch_info(),
+                    source.report,
+                    dataset.version_field,
+                    snapshot=dataset.snapshot,
                 )
-            obj.fetched = fetch.report
-            day = zone.day(obj.dataset.name, obj.day)
-        for warning in obj.fetched.warnings:
+            day = zone.day(dataset.name, obj.day)
+        warnings = source.report.warnings
+        for warning in warnings:
             context.log.warning(warning)
-        place = f"{store.url.rstrip('/')}/{day_folder(obj.dataset.name, obj.day)}"
-        context.add_output_metadata(_metadata(obj.fetched, obj.landed, day, place))
+        place = f"{store.url.rstrip('/')}/{day_folder(dataset.name, obj.day)}"
+        context.add_output_metadata({**obj.figures(), **_metadata(obj.landed, day, place)})
+        if warnings:
+            lines = dg.MetadataValue.md("\n".join(f"* {warning}" for warning in warnings))
+            context.add_output_metadata({"warnings": lines})
 
     def load_input(self, context: dg.InputContext) -> LandedDay:
         """The landed day of the input's one partition; needs no Wiz settings."""
@@ -86,16 +54,9 @@ class LandingIOManager(dg.ConfigurableIOManager):
             return zone.day(context.asset_key.path[-1], context.asset_partition_key)
 
 
-def _metadata(fetched: FetchReport, landed: LandReport, day: LandedDay, place: str) -> dict[str, Any]:
-    figures: dict[str, Any] = {
+def _metadata(landed: LandReport, day: LandedDay, place: str) -> dict[str, Any]:
+    return {
         "dagster/partition_row_count": day.nodes,
-        "wiz/nodes": fetched.nodes,
-        "wiz/pages": fetched.pages,
-        "wiz/requests": fetched.requests,
-        "wiz/bytes": fetched.bytes_received,
-        "wiz/null_nodes": fetched.null_nodes,
-        "wiz/without_time": fetched.without_time,
-        "wiz/window": f"{fetched.window.start.isoformat()} to {fetched.window.end.isoformat()}",
         "landing/new": landed.new,
         "landing/unchanged": landed.unchanged,
         "landing/repeated": landed.repeated,
@@ -105,8 +66,3 @@ def _metadata(fetched: FetchReport, landed: LandReport, day: LandedDay, place: s
         "landing/generation": landed.generation,
         "data": dg.MetadataValue.path(place),
     }
-    if fetched.wiz_count is not None:
-        figures["wiz/count"] = fetched.wiz_count
-    if fetched.warnings:
-        figures["warnings"] = dg.MetadataValue.md("\n".join(f"* {warning}" for warning in fetched.warnings))
-    return figures
