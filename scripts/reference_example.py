@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,14 @@ from wiz_dagster.datasets.base import Dataset, Node
 from wiz_dagster.ecs.frames import make_frame
 from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster.elasticsearch.stamping import Stamper
+from wiz_dagster.sandbox.wiz.defend_bodies import AutomationRule, bodies
 from wiz_dagster.sandbox.wiz.queries import read_query
 from wiz_dagster.sandbox.wiz.tenant import Tenant
 from wiz_dagster.sandbox.wiz.times import micros
 
 NOW = datetime(2026, 3, 14, 15, 9, 26, 535000, UTC)
 RUN = "6f0b9a52-3d1c-4e8f-9b7a-2c5d8e1f4a36"
+SENDER = AutomationRule(id="0d9b5c1e-4f3a-4a61-9c8e-7b2f6a1d3c58", name="Detections to Elasticsearch")
 CANDIDATES = 400
 LONGEST = 5_000
 """Bytes of a document, so that a page stays readable."""
@@ -44,8 +46,11 @@ def example(dataset: Dataset) -> dict[str, Any]:
 
 
 def _nodes(dataset: Dataset) -> list[Node]:
-    """Some nodes of the fixed tenant, as the emulator answers the dataset's query with them."""
+    """Some nodes of the fixed tenant, as the emulator answers with them, or sends them by itself."""
     tenant, now = Tenant(now=NOW, seed=4, days=2), micros(NOW)
+    if dataset.split is not None:
+        sent = bodies(tenant, NOW - timedelta(days=1), NOW, SENDER)
+        return [node for body in sent for node in dataset.split(body)][-CANDIDATES:]
     source = tenant.source(dataset.name)
     ordinals = np.concatenate(list(source.blocks({}, now)))[-CANDIDATES:]
     connection = {"nodes": source.nodes(ordinals, now)}

@@ -32,6 +32,13 @@ ABOUT_FIELDS = f"""\
 *From*: `ECS`, as ECS {ECS_VERSION} has it; `own`, below `wiz.` or, for the lineage, `labels.`; `Elastic`, outside ECS
 where Elastic's integration has it. *Extra*: the integration lacks it."""
 
+SENT = (
+    ("Sent by", "Wiz's webhook, to the [receiver](../defend.md); Wiz is never asked"),
+    ("A node", "one triggering event with the whole rest of its body; the body, if it has no such event"),
+    ("Filed under", "the UTC day that it was received on"),
+    ("Version", "none: a node is known by its content, and an equal one is stored once"),
+)
+
 
 def pages() -> dict[str, str]:
     """The text of each file below docs/reference, by its name."""
@@ -44,7 +51,7 @@ def _index(datasets: Sequence[Dataset]) -> str:
             f"[{dataset.name}]({dataset.name}.md)",
             dataset.description,
             code(f"logs-wiz.{dataset.stream}-<namespace>"),
-            code(dataset.scope),
+            code(dataset.scope) if dataset.scope else "none",
             len(dataset.fields()),
             sum(field.extra for field in dataset.fields()),
         )
@@ -92,6 +99,15 @@ def _page(dataset: Dataset) -> str:
 
 
 def _facts(dataset: Dataset) -> list[tuple[str, str]]:
+    return [
+        *(SENT if dataset.pushed else _asking(dataset)),
+        ("Assets", f"`wiz/raw/{dataset.name}`, `wiz/{dataset.name}`"),
+        ("Data stream", code(f"logs-wiz.{dataset.stream}-<namespace>")),
+        ("Index template", code(template_name(dataset))),
+    ]
+
+
+def _asking(dataset: Dataset) -> list[tuple[str, str]]:
     file = dataset.query_file or f"{dataset.name}.graphql"
     query = f"../../wiz_dagster/datasets/{file}"
     return [
@@ -104,9 +120,6 @@ def _facts(dataset: Dataset) -> list[tuple[str, str]]:
         ("Always in `filterBy`", code(json.dumps(dict(dataset.always))) if dataset.always else "nothing"),
         ("Statuses", codes(dataset.statuses) if dataset.statuses else "all that there are, without asking for them"),
         ("Filters, and their place in `filterBy`", _filters(dataset)),
-        ("Assets", f"`wiz/raw/{dataset.name}`, `wiz/{dataset.name}`"),
-        ("Data stream", code(f"logs-wiz.{dataset.stream}-<namespace>")),
-        ("Index template", code(template_name(dataset))),
     ]
 
 

@@ -604,6 +604,130 @@ CONFIGURATION_FINDING: dict[str, Any] = {
     },
 }
 
+DEFEND: dict[str, Any] = {
+    "trigger": {
+        "source": "DETECTIONS",
+        "type": "Updated by Rule",
+        "ruleId": "ar-1",
+        "ruleName": "To Elasticsearch",
+        "updatedFields": "severity",
+    },
+    "id": "d-1",
+    "threatId": "th-1",
+    "threatURL": "https://wiz.example/issues/th-1",
+    "detectionUrl": "https://wiz.example/detections/d-1",
+    "title": "A shell was opened in a container",
+    "description": "Somebody opened a shell in `shop-web`.",
+    "severity": "HIGH",
+    "source": "DETECTIONS",
+    "createdAt": "2026-03-05T04:03:02.123456789Z",
+    "timeframe": {"start": "2026-03-05T04:00:00.5Z", "end": "2026-03-05T04:02:00Z"},
+    "tdrId": "rule-1",
+    "tdrSource": "WIZ_SENSOR",
+    "mitreTactics": ["TA0002", "TA0002"],
+    "mitreTechniques": ["T1059.004", "T1609"],
+    "cloudAccounts": [{"id": "ca-1", "externalId": 665544332211, "name": "shop", "cloudPlatform": "AWS"}],
+    "cloudOrganizations": [{"cloudProvider": "AWS", "externalId": "o-7", "name": "Shop Inc."}],
+    "primaryActor": {
+        "id": "ac-1",
+        "name": "ada",
+        "type": "USER_ACCOUNT",
+        "nativeType": "iam#user",
+        "email": "ada@corp.example",
+        "externalId": "AIDAEXAMPLE",
+        "providerUniqueId": "arn:aws:iam::665544332211:user/ada",
+        "actingAs": {"id": "ro-1", "externalId": "AROAEXAMPLE", "name": "admin", "type": "ROLE", "nativeType": "role"},
+    },
+    "primaryResource": {
+        "id": "re-1",
+        "externalId": "containerd://0a",
+        "providerUniqueId": "uid-1",
+        "name": "shop-web",
+        "type": "CONTAINER",
+        "nativeType": "container",
+        "region": "eu-west-1",
+        "status": "Running",
+        "cloudProviderUrl": "https://console.example/eks/shop-web",
+        "cloudAccount": {"id": "ca-1", "externalId": "665544332211", "name": "shop", "cloudPlatform": "AWS"},
+        "kubernetesClusterId": "kc-1",
+        "kubernetesClusterName": "shop-cluster",
+        "kubernetesNamespaceId": "kn-1",
+        "kubernetesNamespaceName": "shop",
+        "kubernetesNodeId": "no-1",
+        "kubernetesNodeName": "node-3",
+    },
+    "actors": [
+        {"id": "ac-1", "name": "ada", "type": "USER_ACCOUNT", "email": "ada@corp.example", "externalId": "AIDAEXAMPLE"},
+        {"id": "ac-2", "name": "bot", "type": "SERVICE_ACCOUNT", "actingAs": {"id": "ro-2", "name": "deployer"}},
+    ],
+    "resources": [
+        {
+            "id": "re-1",
+            "externalId": "containerd://0a",
+            "name": "shop-web",
+            "type": "CONTAINER",
+            "status": "Running",
+            "cloudAccount": {"id": "ca-1", "externalId": "665544332211", "cloudPlatform": "AWS"},
+            "kubernetesClusterName": "shop-cluster",
+        },
+        {"id": "re-2", "externalId": "i-2", "name": "node-3", "type": "VIRTUAL_MACHINE", "region": "eu-west-1"},
+    ],
+    "triggeringEventsCount": 2,
+    "triggeringEvent": {
+        "id": "ev-1",
+        "externalId": "Exec##0a",
+        "name": "A shell was started",
+        "description": "The program /bin/bash was started in `shop-web`.",
+        "cloudPlatform": "EKS",
+        "cloudProviderUrl": "https://console.example/events/ev-1",
+        "origin": "WIZ_SENSOR",
+        "eventTime": "2026-03-05T04:01:00.987654321Z",
+        "source": "WizSensorAlert##RuleEngine",
+        "category": "Detection",
+        "status": "Success",
+        "actor": {"id": "ac-1", "name": None},
+        "actorIP": "203.0.113.7",
+        "actorIPMeta": {
+            "country": "Norway",
+            "countryCode": "NO",
+            "autonomousSystemNumber": 64500,
+            "autonomousSystemOrganization": "Example Networks",
+            "reputation": "Malicious",
+            "reputationDescription": "Seen in attacks",
+            "reputationSource": "House list",
+            "relatedAttackGroupNames": ["Example Bear"],
+            "customIPRanges": ["vpn"],
+            "isForeign": True,
+        },
+        "resources": [{"id": "re-1", "name": "shop-web"}],
+        "subjectResourceId": "re-1",
+        "subjectResourceIp": "10.0.0.7",
+        "runtimeDetails": {
+            "processTree": [
+                {
+                    "command": "bash -i",
+                    "container": {
+                        "id": "re-1",
+                        "externalId": "containerd://0a",
+                        "name": "shop-web",
+                        "imageId": "im-1",
+                        "imageExternalId": "sha256:0b",
+                    },
+                    "executionTime": "2026-03-05T04:01:00.9Z",
+                    "hash": "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+                    "id": "1560",
+                    "path": "/bin/bash",
+                    "size": 1183448,
+                    "userId": "0",
+                    "username": "root",
+                },
+                {"command": "node server.js", "id": "1", "path": "/usr/bin/node", "userId": "1000", "username": "node"},
+            ]
+        },
+    },
+}
+"""A node as a body is split into, whole actors and resources beside the event."""
+
 FULL: dict[str, dict[str, Any]] = {
     "audit": AUDIT,
     "issue": ISSUE,
@@ -611,6 +735,7 @@ FULL: dict[str, dict[str, Any]] = {
     "cloud_configuration_finding": CONFIGURATION_FINDING,
     "cloud_configuration_finding_full_posture": CONFIGURATION_FINDING,
     "detection": DETECTION,
+    "defend": DEFEND,
 }
 """A full node of each dataset by its name."""
 
@@ -643,3 +768,13 @@ def asset(**changes: Any) -> dict[str, Any]:
 def configuration_finding(**changes: Any) -> dict[str, Any]:
     """The configuration finding with some keys changed."""
     return deepcopy(CONFIGURATION_FINDING) | changes
+
+
+def defend(**changes: Any) -> dict[str, Any]:
+    """The node of a webhook's body with some keys changed."""
+    return deepcopy(DEFEND) | changes
+
+
+def triggering_event(**changes: Any) -> dict[str, Any]:
+    """Its triggering event with some keys changed."""
+    return deepcopy(DEFEND["triggeringEvent"]) | changes
