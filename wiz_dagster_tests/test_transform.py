@@ -60,6 +60,18 @@ def test_tags_are_exactly_those_given_and_the_preserve_tags_switch() -> None:
     assert "tags" not in document
 
 
+def test_a_line_may_be_a_whole_body_of_the_webhook_or_one_event_of_it() -> None:
+    body = b'{"id": "d", "triggeringEvents": [{"id": "e-1"}, {"id": "e-2"}]}'
+    event = b'{"id":  "d", "triggeringEvent": {"id": "e-3"}}'
+    lines = body + b"\nno JSON\n" + event + b"\n" + b'{"id": "none"}'
+    status, documents, errors = run(lines, ("preserve_original_event",), "defend")
+    assert (status, errors) == (1, "line 2: not JSON\n")
+    assert [document["event"].get("id") for document in documents] == ["e-1", "e-2", "e-3", None]
+    originals = [document["event"]["original"] for document in documents]
+    assert originals[:2] == [f'{{"id":"d","triggeringEvent":{{"id":"e-{number}"}}}}' for number in (1, 2)]
+    assert originals[2] == event.decode()
+
+
 def test_one_run_has_one_fetch_time() -> None:
     _, documents, _ = run(b"{}\n" * (BATCH + 1))
     assert len({document["@timestamp"] for document in documents}) == 1
