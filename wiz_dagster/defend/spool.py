@@ -21,15 +21,20 @@ from wiz_dagster.errors import PermanentError, TransientError
 from wiz_dagster.landing.local_store import sync_folder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Segment:
     """A file that no writer holds; `modified` is when it was last written, in seconds since 1970."""
 
-    path: Path
+    folder: Path
     day: str
     name: str
     size: int
     modified: float
+
+    @property
+    def path(self) -> Path:
+        """The file; made when it is asked for, since a long list of paths takes longer than listing the folder."""
+        return self.folder / self.name
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def segments(spool: Path) -> list[Segment]:
     for day in _days(spool):
         folder = spool / day
         with suppress(FileNotFoundError), os.scandir(folder) as entries:
-            of_day = [one for entry in entries if (one := _segment(folder, entry))]
+            of_day = [one for entry in entries if (one := _segment(folder, day, entry))]
             of_day.sort(key=lambda one: one.name)
             found += of_day
     return found
@@ -84,7 +89,7 @@ def records(segment: Segment) -> Iterator[Record]:
     if damage is not None:
         raise PermanentError(
             f"{segment.path} is damaged at byte {damage}; its whole records were read. Restore it from a copy, or "
-            "delete it when what is lost may be lost."
+            "delete it to give up the rest."
         )
 
 
@@ -94,7 +99,7 @@ def remove(segments: Iterable[Segment]) -> None:
     try:
         for one in segments:
             one.path.unlink(missing_ok=True)
-            folders.add(one.path.parent)
+            folders.add(one.folder)
         for folder in folders:
             with suppress(FileNotFoundError):
                 sync_folder(folder)
@@ -150,7 +155,7 @@ def _is_day(name: str) -> bool:
         return False
 
 
-def _segment(folder: Path, entry: os.DirEntry[str]) -> Segment | None:
+def _segment(folder: Path, day: str, entry: os.DirEntry[str]) -> Segment | None:
     name = entry.name
     if not (name.endswith(CLOSED) or (name.endswith(OPEN) and has_no_writer(folder / name))):
         return None
@@ -159,4 +164,4 @@ def _segment(folder: Path, entry: os.DirEntry[str]) -> Segment | None:
         status = entry.stat()
     except FileNotFoundError:
         return None
-    return Segment(folder / name, folder.name, name, status.st_size, status.st_mtime)
+    return Segment(folder, day, name, status.st_size, status.st_mtime)

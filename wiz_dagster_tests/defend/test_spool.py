@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wiz_dagster.defend import spool_writer
@@ -44,7 +44,6 @@ def test_a_record_tells_when_it_was_received(tmp_path: Path) -> None:
     assert segment.day == first.date().isoformat()
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.lists(st.lists(st.binary(max_size=300), min_size=1, max_size=8), max_size=8), st.integers(1, 2000))
 def test_any_bodies_in_any_groups_are_kept_once(groups: list[list[bytes]], segment_bytes: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
