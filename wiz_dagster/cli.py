@@ -95,6 +95,14 @@ def setup(only_print: bool) -> None:
 
 
 @wiz_dagster.command()
+def receiver() -> None:
+    """Take Wiz Defend's webhook: each event is on disk before it is answered; until Ctrl-C or SIGTERM."""
+    from wiz_dagster.defend.server import run_receiver
+
+    run_receiver(os.environ)
+
+
+@wiz_dagster.command()
 def recover() -> None:
     """Fail the runs that no process of this machine runs any more; before the daemon starts."""
     if not os.environ.get("DAGSTER_HOME"):

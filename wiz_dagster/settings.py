@@ -95,11 +95,13 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Namespace = Annotated[str, BeforeValidator(_namespace)]
 
 
-class _Settings(BaseModel):
+class Settings(BaseModel):
+    """What all models of settings share; the alias of a field is its variable."""
+
     model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore", hide_input_in_errors=True)
 
 
-class TenantSettings(_Settings):
+class TenantSettings(Settings):
     """Whose data is landed; all that the webhook's landing needs of Wiz's side."""
 
     client_id: str = Field(alias="WIZ_CLIENT_ID", min_length=1)
@@ -129,7 +131,7 @@ class WizSettings(TenantSettings):
         return values
 
 
-class ElasticsearchSettings(_Settings):
+class ElasticsearchSettings(Settings):
     """The cluster that documents go to, and the data streams' namespace."""
 
     url: HttpUrl = Field(alias="ELASTICSEARCH_URL")
@@ -149,7 +151,7 @@ class ElasticsearchSettings(_Settings):
         return self
 
 
-class LandingSettings(_Settings):
+class LandingSettings(Settings):
     """Where the raw nodes are kept: a path or a URL of a file system that fsspec knows."""
 
     url: str = Field(default="wiz-landing", alias="WIZ_LANDING_URL", min_length=1)
@@ -164,7 +166,7 @@ def _begun(day: date) -> date:
 BegunDay = Annotated[date, AfterValidator(_begun)]
 
 
-class PipelineSettings(_Settings):
+class PipelineSettings(Settings):
     """What shapes the definitions themselves; read when they load."""
 
     start_date: BegunDay = Field(default=date(2026, 1, 1), alias="WIZ_START_DATE")
@@ -174,32 +176,32 @@ class PipelineSettings(_Settings):
     geoip_database: ExistingFile | None = Field(default=None, alias="WIZ_GEOIP_DATABASE")
 
 
-_Model = TypeVar("_Model", bound=_Settings)
+_Model = TypeVar("_Model", bound=Settings)
 
 
 def read_wiz_settings(environment: Mapping[str, str]) -> WizSettings:
     """The settings of Wiz's side. Raises `SettingsError` naming every variable that is missing or invalid."""
-    return _read(WizSettings, environment)
+    return read(WizSettings, environment)
 
 
 def read_tenant_settings(environment: Mapping[str, str]) -> TenantSettings:
     """Whose data is landed. Raises `SettingsError` as above."""
-    return _read(TenantSettings, environment)
+    return read(TenantSettings, environment)
 
 
 def read_elasticsearch_settings(environment: Mapping[str, str]) -> ElasticsearchSettings:
     """The settings of Elasticsearch's side. Raises `SettingsError` as above."""
-    return _read(ElasticsearchSettings, environment)
+    return read(ElasticsearchSettings, environment)
 
 
 def read_landing_settings(environment: Mapping[str, str]) -> LandingSettings:
     """Where the landing zone is. Raises `SettingsError` as above."""
-    return _read(LandingSettings, environment)
+    return read(LandingSettings, environment)
 
 
 def read_pipeline_settings(environment: Mapping[str, str]) -> PipelineSettings:
     """What the definitions depend on. Raises `SettingsError` as above."""
-    return _read(PipelineSettings, environment)
+    return read(PipelineSettings, environment)
 
 
 def variables(model: type[BaseModel]) -> tuple[str, ...]:
@@ -207,7 +209,8 @@ def variables(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(str(field.alias) for field in model.model_fields.values())
 
 
-def _read(model: type[_Model], environment: Mapping[str, str]) -> _Model:
+def read(model: type[_Model], environment: Mapping[str, str]) -> _Model:
+    """The settings of one model. Raises `SettingsError` naming every variable that is missing or invalid."""
     given = {name: environment[name] for name in variables(model) if environment.get(name, "").strip()}
     try:
         return model.model_validate(given)

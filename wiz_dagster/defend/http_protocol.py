@@ -1,0 +1,126 @@
+"""One connection's HTTP: uvicorn's httptools protocol, with the bounds that it lacks.
+
+A head must be there in time and may not be too large, nor may anything else that is not a body; requests that are
+sent ahead of their answers are few. httptools and not h11, which has a bound for heads, since it takes a third of the
+time for a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from wiz_dagster.defend.refusals import BROKEN, HEAD_TOO_LARGE, TOO_SLOW, Reason, Refusals
+
+MAX_HEAD = 32_768
+"""Bytes of a head; of chunk headers and trailers, too, that come without a body between them."""
+MAX_HEADERS = 100
+MAX_AHEAD = 16
+"""Requests that may wait for the answer of the one before."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Attributes: seconds until a head must be complete, and who is told of what is refused."""
+
+    seconds: float
+    refusals: Refusals
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Ends connections that exceed a bound; everything else is uvicorn's."""
+
+    def __init__(self, config: Config, server_state: ServerState, app_state: dict[str, Any], bounds: Bounds) -> None:
+        super().__init__(config, server_state, app_state)
+        self._bounds = bounds
+        self._deadline: asyncio.TimerHandle | None = None
+        self._in_head = True
+        self._bytes_without_body = 0
+        self._reason = BROKEN
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The first head is awaited."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is awaited any more."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse it, and see whether too much came that is no body."""
+        self._bytes_without_body += len(data)
+        super().data_received(data)
+        if self._bytes_without_body > MAX_HEAD and not self.transport.is_closing():
+            self._refuse(HEAD_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """A head starts."""
+        self._in_head = True
+        self._bytes_without_body = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Of a head; a trailer, which nobody checks, is left out."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """A request may start if its head is within bounds, and not too many wait already."""
+        self._in_head = False
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > MAX_HEAD or len(self.headers) > MAX_HEADERS:
+            self._reason = HEAD_TOO_LARGE
+            raise ValueError("ends in send_400_response")
+        if len(self.pipeline) >= MAX_AHEAD:
+            raise ValueError("ends in send_400_response")
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Body is bounded by the application, and in time."""
+        self._bytes_without_body = 0
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """The next head is awaited, and the rest of a body that was answered early."""
+        super().on_response_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            self._await_head()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
+        """What uvicorn calls for what the parser refuses."""
+        self._refuse(self._reason)
+
+    def _refuse(self, reason: Reason) -> None:
+        """Answer and close; first come the answers to what was sent before."""
+        if self.pipeline or (self.cycle and not self.cycle.response_complete and not self.cycle.more_body):
+            self.flow.pause_reading()  # with the next data, the parser refuses again
+            return
+        self._bounds.refusals.note(reason)
+        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(reason.body)
+        self.transport.write(STATUS_LINE[reason.status] + head + reason.body)
+        self.transport.close()
+
+    def _await_head(self) -> None:
+        self._stop_waiting()
+        self._deadline = self.loop.call_later(self._bounds.seconds, self._head_is_late)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _head_is_late(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._bytes_without_body and self._in_head:
+            self._refuse(TOO_SLOW)
+        else:  # nothing came, or the rest of a body whose request has its answer
+            self.transport.close()
