@@ -36,7 +36,7 @@ def example(dataset: Dataset) -> dict[str, Any]:
     for node in _nodes(dataset):
         frame, drift = make_frame(dataset, [json.dumps(node).encode()], options)
         frame.index = [b"node"]
-        (stamped,) = Stamper(dataset.stream, "default", _day(dataset, node), RUN).stamp_frame(frame)
+        (stamped,) = Stamper(dataset, "default", _day(dataset, node), RUN).stamp_frame(frame)
         if len(stamped.document) <= LONGEST:
             document = json.loads(stamped.document)
             found.append((-drift.total(), len(set(_paths(document))), document))

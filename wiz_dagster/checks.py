@@ -83,8 +83,14 @@ def ecs_results(partition: EcsPartition, destination: str) -> Iterator[dg.AssetC
     stored = report.documents_in_elasticsearch
     yield _result(
         "complete",
-        passed=report.nodes == report.documents and stored + report.rejected == report.nodes,
-        figures={"nodes": report.nodes, "documents": report.documents, "stored": stored, "rejected": report.rejected},
+        passed=report.nodes == report.documents and stored + report.elsewhere + report.rejected == report.nodes,
+        figures={
+            "nodes": report.nodes,
+            "documents": report.documents,
+            "stored": stored,
+            "elsewhere": report.elsewhere,
+            "rejected": report.rejected,
+        },
         otherwise="Nodes, documents and what is stored do not agree; materialize this asset again.",
     )
     yield _result(

@@ -105,7 +105,7 @@ def write_file(
             report.drift = Counter(receipt.drift)
         else:
             nodes, documents = bytearray(), bytearray()
-            stamper = Stamper(partition.dataset.stream, namespace, partition.day, run_id)
+            stamper = Stamper(partition.dataset, namespace, partition.day, run_id)
             with rare_collections():
                 report.bytes = file.write(_documents(partition, stamper, report, nodes, documents))
             entries = make_entries(bytes(nodes), bytes(documents))

@@ -105,7 +105,7 @@ class _Writing:
     def _send(self, receipt: Receipt | None, sweep: Sweep | None) -> Entries:
         """Sends what the receipt doesn't cover; returns an entry for each node that the view has been given."""
         dataset, day, namespace = self._partition.dataset, self._partition.day, self._to.namespace
-        stamper, ids = Stamper(dataset.stream, namespace, day, self._to.run_id), FindingIds(namespace)
+        stamper, ids = Stamper(dataset, namespace, day, self._to.run_id), FindingIds(namespace)
         nodes, documents = bytearray(), bytearray()
         with rare_collections(), self._writer as writer:
             for batch in self._partition.new_frames(receipt):

@@ -19,6 +19,7 @@ def write_metadata(report: WriteReport, prefix: str) -> dict[str, dg.MetadataVal
         "created": report.created,
         "unchanged": report.unchanged,
         "deleted": report.deleted,
+        "elsewhere": report.elsewhere,
         "refitted": report.refitted,
         "rejected": report.rejected,
         "duplicates": report.duplicates,

@@ -38,6 +38,7 @@ class WriteReport:
     """The figures of one write; `bytes` as sent, `deleted` with stale documents and copies alike.
 
     `nodes` is what the landed day's own indexes say, so that a node lost on the way to its document shows.
+    `elsewhere` are documents that another partition of the stream holds, of a node that Wiz sent again.
     `refitted` says in how many of the created a value was moved below `unmapped`, without which they were refused.
     `documents_in_elasticsearch` and `duplicates` (documents beyond one for each) are read back after the write.
     `drift` is that of all documents there, those of earlier writes too (a node that changed counts with each version).
@@ -49,6 +50,7 @@ class WriteReport:
     created: int = 0
     unchanged: int = 0
     deleted: int = 0
+    elsewhere: int = 0
     refitted: int = 0
     rejected: int = 0
     duplicates: int = 0

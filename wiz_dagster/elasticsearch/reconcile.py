@@ -1,6 +1,7 @@
 """Writing a partition: what Elasticsearch holds of it is listed and made equal to what was landed.
 
 Missing documents are created, then stale ones and further copies deleted; documents of anything else are never touched.
+What Wiz sends by itself, perhaps twice, is created unless any partition holds it (`elsewhere.py`).
 Run twice, killed or rolled over in between, the result is the same. Requests are in `bulk.py`, reading in `listing.py`.
 """
 
@@ -19,7 +20,9 @@ from wiz_dagster.elasticsearch.bulk import BulkWriter
 from wiz_dagster.elasticsearch.bulk_batch import Rejection
 from wiz_dagster.elasticsearch.digests import (
     ID_BYTES,
+    Digests,
     Entries,
+    Marks,
     digests,
     document_ids,
     make_entries,
@@ -29,6 +32,7 @@ from wiz_dagster.elasticsearch.digests import (
     without,
 )
 from wiz_dagster.elasticsearch.document_writer import DocumentWriter
+from wiz_dagster.elasticsearch.elsewhere import Elsewhere
 from wiz_dagster.elasticsearch.listing import Listing, list_partition, refresh
 from wiz_dagster.elasticsearch.partition import EcsPartition, WriteReport
 from wiz_dagster.elasticsearch.stamping import Stamper
@@ -71,11 +75,14 @@ def refreshed(to: Destination, index: str, warnings: list[str]) -> None:
 def write_partition(partition: EcsPartition, zone: LandingZone, to: Destination) -> WriteReport:
     """Make the partition's documents in Elasticsearch equal to its newest landed nodes; two writers take turns.
 
+    Of a pushed dataset, what another partition holds isn't created again, so there the days take turns as well.
+
     Raises PermanentError when Elasticsearch refuses (more than `MOST_REJECTIONS` documents, too), TransientError when
     it can't be reached or another run landed the same day meanwhile: then nothing was deleted.
     """
     started = time.monotonic()
-    with write_lock(zone, partition.dataset.name, partition.day, to.namespace):
+    dataset = partition.dataset
+    with write_lock(zone, dataset.name, None if dataset.pushed else partition.day, to.namespace):
         report = _Reconciliation(partition, zone, to).run()
     report.seconds = time.monotonic() - started
     partition.report = report
@@ -91,6 +98,7 @@ class _Reconciliation:
         self._place = (zone, partition.dataset.name, partition.day, to.namespace)
         self._fingerprint = partition.fingerprint
         self._report = WriteReport()
+        self._elsewhere = Elsewhere(to.client, self._stream, to.backoff)
         self._writer = DocumentWriter(
             to.client, self._stream, partition.dataset, self._place, backoff=to.backoff, stream_only=True
         )
@@ -125,22 +133,34 @@ class _Reconciliation:
             and receipt.fingerprint == self._fingerprint
             and receipt.generation <= self._partition.landed.generation
             and not listing.foreign
-            and np.array_equal(listing.ids, document_ids(receipt.entries))
+            and self._holds_exactly(document_ids(receipt.entries), listing)
             and not any(read_dead_letters(*self._place))
         )
         return receipt if trusted else None
+
+    def _holds_exactly(self, wanted: Digests, listing: Listing) -> bool:
+        away = wanted[self._are_elsewhere(wanted, listing)]
+        return np.array_equal(np.sort(np.concatenate([listing.ids, away])), wanted)
+
+    def _are_elsewhere(self, wanted: Digests, listing: Listing) -> Marks:
+        """Marks what this partition lacks and another one has, which is right for a pushed dataset alone."""
+        marks = ~is_among(wanted, listing.ids) & self._partition.dataset.pushed
+        marks[marks] = self._elsewhere.has(wanted[marks])
+        return marks
 
     def _create_missing(self, listing: Listing, receipt: Receipt | None) -> Entries:
         """Creates what isn't listed; returns an entry for each document that the partition has to hold."""
         nodes, documents = bytearray(), bytearray()
         self._report.drift = Counter(receipt.drift if receipt else {})
-        stamper = Stamper(self._partition.dataset.stream, self._to.namespace, self._partition.day, self._to.run_id)
+        stamper = Stamper(self._partition.dataset, self._to.namespace, self._partition.day, self._to.run_id)
         with rare_collections(), self._writer as writer:
             for batch in self._partition.new_frames(receipt):
                 self._report.look_at(batch, self._partition.dataset.stream)
                 stamped = list(stamper.stamp_frame(batch.frame))
                 raw = b"".join(one.digest for one in stamped)
-                for one, there in zip(stamped, is_among(digests(raw), listing.ids), strict=True):
+                ids = digests(raw)
+                held = is_among(ids, listing.ids) | self._are_elsewhere(ids, listing)
+                for one, there in zip(stamped, held, strict=True):
                     if not there:
                         writer.create(text_id(one.digest), one.document)
                 nodes += b"".join(key[:ID_BYTES] for key in batch.frame.index)
@@ -183,7 +203,8 @@ class _Reconciliation:
         report.documents = len(entries)
         report.rejected = len(rejections)
         report.reasons = rejections.reasons()
-        report.unchanged = len(wanted) - report.created - report.rejected
+        report.elsewhere = int(np.count_nonzero(self._are_elsewhere(wanted, listing)))
+        report.unchanged = len(wanted) - report.created - report.rejected - report.elsewhere
         report.documents_in_elasticsearch = len(listing.ids) + len(listing.foreign)
         present = int(np.count_nonzero(is_among(wanted, listing.ids)))
         report.duplicates = report.documents_in_elasticsearch - present

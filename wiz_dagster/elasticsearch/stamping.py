@@ -1,7 +1,9 @@
 """The last touch to a document: its id, and the fields that say where it came from.
 
 A document's id covers its content and its place (namespace, dataset, partition, node, version), but neither the time it
-was written nor the run that wrote it, so an unchanged document keeps its id and is not written again.
+was written nor the run that wrote it, so an unchanged document keeps its id and is not written again. Of a pushed
+dataset, the id is the same on any day: it covers neither the partition nor `@timestamp`, whose last resort is when the
+node came.
 """
 
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 import pandas as pd
 
+from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.ecs.documents import iter_documents
 
 
@@ -29,14 +32,17 @@ class Stamped(NamedTuple):
 
 
 class Stamper:
-    """Finishes the documents of one partition for one run."""
+    """Finishes the documents of one partition of a dataset for one run."""
 
-    def __init__(self, stream: str, namespace: str, day: str, run_id: str) -> None:
+    def __init__(self, dataset: Dataset, namespace: str, day: str, run_id: str) -> None:
+        stream = dataset.stream
+        self._pushed = dataset.pushed
         self._event = {"dataset": f"wiz.{stream}", "module": "wiz"}
         self._stream = {"type": "logs", "dataset": f"wiz.{stream}", "namespace": namespace}
         self._day = day
         self._run = orjson.dumps(run_id)
-        self._place = blake2b(b"".join(part.encode() + b"\0" for part in (namespace, stream, day)), digest_size=16)
+        place = (namespace, stream) if self._pushed else (namespace, stream, day)
+        self._place = blake2b(b"".join(part.encode() + b"\0" for part in place), digest_size=16)
 
     def stamp_frame(self, frame: pd.DataFrame) -> Iterator[Stamped]:
         """The documents of a frame, in its order; the frame's index holds the node keys."""
@@ -50,10 +56,14 @@ class Stamper:
         document["data_stream"] = self._stream
         content = orjson.dumps(document)
         digest = self._place.copy()
-        for part in (key, content, event, labels):
+        for part in (key, _without_time(document), event) if self._pushed else (key, content, event, labels):
             digest.update(part)
         return Stamped(
             digest.digest(),
             b'%b,"event":%b,"ingested":%b},"labels":%b,"dagster_run_id":%b}}'
             % (content[:-1], event[:-1], ingested, labels[:-1], self._run),
         )
+
+
+def _without_time(document: dict[str, Any]) -> bytes:
+    return orjson.dumps({name: value for name, value in document.items() if name != "@timestamp"})

@@ -36,6 +36,8 @@ class LandingIOManager(dg.ConfigurableIOManager):
                     source.report,
                     dataset.version_field,
                     snapshot=dataset.snapshot,
+                    by_content=dataset.pushed,
+                    by_content=dataset.pushed,
                 )
             day = zone.day(dataset.name, obj.day)
         warnings = source.report.warnings

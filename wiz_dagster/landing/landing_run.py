@@ -16,7 +16,15 @@ import orjson
 from wiz_dagster.errors import TransientError, WizDagsterError
 from wiz_dagster.landing.landed_day import read_indexes
 from wiz_dagster.landing.manifest import FetchInfo, FetchRecord, PartRecord, part_files
-from wiz_dagster.landing.node_index import content_hash, is_among, no_contents, node_key, settled_contents, union
+from wiz_dagster.landing.node_index import (
+    content_hash,
+    content_key,
+    is_among,
+    no_contents,
+    node_key,
+    settled_contents,
+    union,
+)
 from wiz_dagster.landing.parts import PartBuilder, delete_part, read_index, rewrite
 from wiz_dagster.landing.store import Store
 
@@ -59,12 +67,15 @@ class LandingRun:
         landed: tuple[PartRecord, ...],
         fetch: FetchInfo,
         version_field: str | None,
+        *,
+        by_content: bool,
     ) -> None:
         self.parts: tuple[PartRecord, ...] = ()
         self._store = store
         self._folder = folder
         self._fetch = fetch
         self._version_field = version_field
+        self._by_content = by_content
         self._settled = settled_contents(read_indexes(store, folder, landed))
         self._seen: set[bytes] = set()
         self._seen_before = no_contents()
@@ -159,7 +170,8 @@ class LandingRun:
                 self._repeated += 1
             else:
                 self._seen.add(content)
-                yield line, node_key(node, content, self._version_field) + content
+                key = content_key(content) if self._by_content else node_key(node, content, self._version_field)
+                yield line, key + content
 
 
 def _line(node: Mapping[str, Any]) -> bytes:

@@ -38,6 +38,11 @@ def node_key(node: Mapping[str, Any], content: bytes, version_field: str | None)
     return identity + version_of(node, version_field).to_bytes(8, "big", signed=True)
 
 
+def content_key(content: bytes) -> bytes:
+    """The key of a node that is known by its content alone; it has no versions."""
+    return content + IMMUTABLE.to_bytes(8, "big", signed=True)
+
+
 def version_of(node: Mapping[str, Any], version_field: str | None) -> int:
     """Microseconds since 1970 of the node's version; -1 when it has none, 0 when the dataset's nodes never change."""
     if version_field is None:

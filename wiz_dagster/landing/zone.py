@@ -49,7 +49,7 @@ class LandingZone:
 
     def days(self, dataset: str) -> list[str]:
         """The landed days of a dataset, ascending."""
-        names = [name for name in self.store.list(_checked_dataset(dataset)) if _DAY.fullmatch(name)]
+        names = [name for name in self.store.list(dataset_folder(dataset)) if _DAY.fullmatch(name)]
         return [name for name in names if self.store.exists(f"{dataset}/{name}/manifest.json")]
 
     def land(
@@ -62,10 +62,12 @@ class LandingZone:
         version_field: str | None,
         *,
         snapshot: bool = False,
+        by_content: bool = False,
     ) -> LandReport:
         """Merge a fetch of the day: store the lines that are new, record the fetch, lose nothing landed before.
 
-        A `snapshot` is a sweep of all there is at a moment: it takes the place of the day's sweep before.
+        A `snapshot` is a sweep of all there is at a moment: it takes the place of the day's sweep before. `by_content`:
+        two nodes are the same only if all of them is, whatever their ids.
 
         `figures` is read after `nodes` is exhausted, so it may be filled while they are drawn. Raises PermanentError
         for another tenant's zone, a full or read-only disk; an error out of `nodes` passes, with nothing landed.
@@ -73,7 +75,8 @@ class LandingZone:
         tenant = self._claimed_tenant()
         folder = day_folder(dataset, day)
         manifest, stored = self._manifest(folder)
-        run = LandingRun(self.store, folder, _merged_into(manifest, snapshot), fetch, version_field)
+        landed = _merged_into(manifest, snapshot)
+        run = LandingRun(self.store, folder, landed, fetch, version_field, by_content=by_content)
         try:
             run.write(nodes)
         except BaseException:
@@ -176,11 +179,12 @@ def day_folder(dataset: str, day: str) -> str:
         pass
     else:
         if _DAY.fullmatch(day):
-            return f"{_checked_dataset(dataset)}/{day}"
+            return f"{dataset_folder(dataset)}/{day}"
     raise PermanentError(f"{day!r} isn't a day: it has to be written YYYY-MM-DD.")
 
 
-def _checked_dataset(dataset: str) -> str:
+def dataset_folder(dataset: str) -> str:
+    """The folder of a dataset below the zone's root; PermanentError when the name isn't valid."""
     if not _DATASET.fullmatch(dataset):
         raise PermanentError(f"{dataset!r} isn't the name of a dataset: small letters, digits and _ only.")
     return dataset

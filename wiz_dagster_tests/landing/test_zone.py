@@ -56,6 +56,15 @@ def test_a_second_fetch_stores_only_what_is_new_and_keeps_what_wiz_no_longer_ret
     assert (day.nodes, day.captured, day.fetched_at) == (4, 5, fetch_info(1).fetched_at)
 
 
+def test_nodes_that_are_known_by_their_content_are_never_versions_of_each_other(tmp_path: Path) -> None:
+    zone = zone_at(tmp_path)
+    for minute, batch in enumerate(([node("a", 1), node("a", 2), node("a", 1)], [node("a", 2), node("a", 3), {}])):
+        report = zone.land("issue", DAY, [batch], fetch_info(minute), Figures(), None, by_content=True)
+        assert (report.new, report.unchanged + report.repeated) == (2, 1)
+    assert read(zone) == [node("a", 1), node("a", 2), node("a", 3), {}]
+    assert read(zone, after_generation=1) == [node("a", 3), {}]
+
+
 def test_an_older_version_fetched_later_does_not_win(tmp_path: Path) -> None:
     zone = zone_at(tmp_path)
     land(zone, [node("a", 5, "new")])
