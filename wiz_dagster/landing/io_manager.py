@@ -37,7 +37,6 @@ class LandingIOManager(dg.ConfigurableIOManager):
                     dataset.version_field,
                     snapshot=dataset.snapshot,
                     by_content=dataset.pushed,
-                    by_content=dataset.pushed,
                 )
             day = zone.day(dataset.name, obj.day)
         warnings = source.report.warnings
