@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ import yaml
 from wiz_dagster.cli import wiz_dagster
 from wiz_dagster.dataset_settings import DatasetSettings, filter_by, read_dataset_settings
 from wiz_dagster.datasets import DATASETS, dataset_named
+from wiz_dagster.defend.settings import ReceiverSettings, SpoolSettings
 from wiz_dagster.settings import (
     ElasticsearchSettings,
     LandingSettings,
@@ -23,14 +24,36 @@ from wiz_dagster.settings import (
     variables,
 )
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 SETTINGS = README.partition("## Settings")[2].partition("What varies by dataset")[0]
+DEFEND = (ROOT / "docs" / "defend.md").read_text(encoding="utf-8")
 
 
 def test_the_table_of_settings_names_every_variable_and_no_other() -> None:
-    models = (WizSettings, ElasticsearchSettings, LandingSettings, PipelineSettings)
+    models = (WizSettings, ElasticsearchSettings, LandingSettings, PipelineSettings, SpoolSettings)
     named = set(re.findall(r"`((?:WIZ|ELASTICSEARCH)_[A-Z_]+)`", SETTINGS))
     assert named == {name for model in models for name in variables(model)}
+
+
+def test_the_page_of_the_webhook_names_every_variable_of_the_receiver_with_its_default() -> None:
+    rows = re.findall(r"^\| (`WIZ_DEFEND_.*?) \| (.*?) \|", DEFEND, re.MULTILINE)
+    defaults = {name: told for names, told in rows for name in re.findall(r"`(\w+)`", names)}
+    assert defaults.keys() == set(variables(ReceiverSettings))
+    for field in ReceiverSettings.model_fields.values():
+        if field.default is not None and not field.is_required():
+            default = field.default
+            text = f"{default.total_seconds():.0f}s" if isinstance(default, timedelta) else str(default)
+            assert f"`{text}`" in defaults[str(field.alias)]
+
+
+def test_the_deployment_files_set_variables_that_the_receiver_has() -> None:
+    files = "".join(
+        (ROOT / "deploy" / name).read_text() for name in ("wiz-dagster-receiver.service", "nginx-receiver.conf")
+    )
+    named = set(re.findall(r"WIZ_DEFEND_[A-Z_]+", files))
+    assert named
+    assert named <= set(variables(ReceiverSettings))
 
 
 @pytest.mark.parametrize(
