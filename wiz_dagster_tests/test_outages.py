@@ -242,8 +242,8 @@ def test_all_settings_of_wiz_that_are_missing_are_named_in_one_sentence(tmp_path
     run = Pipeline({**FILES, "WIZ_LANDING_URL": str(tmp_path / "landing")}).run("issue", only="raw")
     assert not run.success
     assert (
-        "WIZ_CLIENT_ID: is not set; set it in the environment; WIZ_CLIENT_SECRET: is not set; set it in the "
-        "environment; WIZ_API_URL: is not set; set it in the environment."
+        "WIZ_CLIENT_ID: is not set; set it in the environment; WIZ_API_URL: is not set; set it in the environment; "
+        "WIZ_CLIENT_SECRET: is not set; set it in the environment."
     ) in run.errors
     assert not (tmp_path / "landing").exists()
 
