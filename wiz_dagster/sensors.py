@@ -23,6 +23,8 @@ from wiz_dagster.defend.spool import Segment, segments
 SENSOR = "defend_sensor"
 INTERVAL_SECONDS = 15
 PARTITION_TAG = "dagster/partition"
+WHOLE_JOBS = {f"{DEFEND.name}_job", "__ASSET_JOB"}
+"""The dataset's own job, and the implicit one of backfills."""
 UNFINISHED = [
     DagsterRunStatus.NOT_STARTED,
     DagsterRunStatus.QUEUED,
@@ -49,7 +51,7 @@ def defend_sensor(job_name: str, partitions: dg.DailyPartitionsDefinition) -> dg
         days = day_states(context.instance, segments(spool), context.cursor, now)
         planned = plan(days, context.cursor, now, partitions.start.date().isoformat())
         requests = [dg.RunRequest(run_key=one.run_key, partition_key=one.day) for one in planned.launches]
-        waiting = "; ".join(planned.waiting) or (f"Nothing waits in the spool {spool} (WIZ_DEFEND_SPOOL).")
+        waiting = "; ".join(planned.waiting) or f"Nothing waits in the spool {spool} (WIZ_DEFEND_SPOOL)."
         return dg.SensorResult(run_requests=requests, skip_reason=None if requests else waiting, cursor=planned.cursor)
 
     return look
@@ -104,4 +106,4 @@ def _moves_events(run: DagsterRun) -> bool:
     """Whether the run lands or writes events; one without a selection runs all that its job has."""
     if run.asset_selection:
         return bool({raw_key(DEFEND), ecs_key(DEFEND)} & run.asset_selection)
-    return run.job_name in {"defend_job", "__ASSET_JOB"} and not run.asset_check_selection
+    return run.job_name in WHOLE_JOBS and not run.asset_check_selection

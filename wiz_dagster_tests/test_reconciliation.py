@@ -126,6 +126,17 @@ def test_the_check_warns_with_counts_and_ids(tmp_path: Path, land: Land) -> None
     assert evaluation.description == "Of 31 detections 29 came by webhook only and 1 by wiz/detection only."
 
 
+def test_a_day_that_cannot_be_read_is_said_and_fails_no_run(tmp_path: Path, land: Land) -> None:
+    now = datetime.now(UTC)
+    for dataset in ("defend", "detection"):
+        land(dataset, {"a": 2}, now=now, until=now)
+    (part,) = (tmp_path / "landing" / "detection").glob("*/*.zst")
+    part.write_bytes(b"")
+    evaluation = evaluated(tmp_path)
+    assert not evaluation.passed
+    assert part.name in (evaluation.description or "")
+
+
 def test_the_check_passes_and_says_so_when_there_is_nothing_to_compare(tmp_path: Path) -> None:
     evaluation = evaluated(tmp_path)
     assert evaluation.passed
