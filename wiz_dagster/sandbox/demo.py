@@ -1,14 +1,15 @@
-"""The demo: three days of a generated tenant, by real Dagster runs, into Elasticsearch or files, and held against it.
+"""The demo: three days of a generated tenant, asked for and pushed, into Elasticsearch or files, and held against it.
 
 Each run is one of the named job of a dataset, in an instance that is kept, so that the web server shows it afterwards.
-What the tenant truly holds, what is landed and what the holdings holds are each asked where they are.
+What the tenant truly holds, what is landed and what the holdings hold are each asked where they are; what the webhook
+brings is in `demo_defend.py`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +20,13 @@ from rich.progress import Progress
 from rich.table import Table
 
 from wiz_dagster.datasets import PULLED
+from wiz_dagster.datasets.base import Dataset
+from wiz_dagster.datasets.detection import DETECTION
 from wiz_dagster.definitions import build_definitions
 from wiz_dagster.recovery import prepare
-from wiz_dagster.sandbox.figures import BROUGHT, Figures, backfill_day
+from wiz_dagster.sandbox.defend_figures import DefendRun, WayFigures
+from wiz_dagster.sandbox.demo_defend import bring_defend, show_defend
+from wiz_dagster.sandbox.figures import BROUGHT, WRITTEN, Figures, backfill_day
 from wiz_dagster.sandbox.holdings import Holdings, open_holdings
 from wiz_dagster.sandbox.services import VOLUMES, running_elasticsearch, running_wiz, wiz_environment
 from wiz_dagster.sandbox.state import SandboxState, open_state, sandbox_environment
@@ -44,30 +49,37 @@ def run_demo(home: Path, environment: Mapping[str, str], volumes: Mapping[str, i
         running_wiz(state, volumes, live=False) as emulator,
     ):
         settings = sandbox_environment(state, environment, wiz_environment(emulator), elasticsearch_url)
-        with _applied(settings), open_holdings(settings) as holdings:
-            figures = _backfill(console, state, emulator.tenant, settings, holdings)
+        with _applied(settings), open_holdings(settings) as holdings, dg.DagsterInstance.get() as instance:
+            prepare(instance)
+            definitions = build_definitions(settings)
+            figures = _backfill(console, state, emulator.tenant, instance, definitions, holdings)
             views = view_figures(figures, holdings)
+            with console.status("Posting webhook events"):
+                defend = bring_defend(state, emulator.tenant, settings, instance, definitions, holdings)
             _show_example(console, home, holdings, state.days[-1])
             _show(console, figures)
             _show_views(console, views)
-    wrong = [problem for row in figures for problem in row.problems()]
-    wrong += [problem for view in views for problem in view.problems()]
+            show_defend(console, defend)
+    rows: list[Figures | ViewFigures | WayFigures | DefendRun] = [*figures, *views, *defend.ways, *defend.runs]
+    wrong = [problem for row in rows for problem in row.problems()]
     for problem in wrong:
         console.print(problem, style="red", soft_wrap=True)
-    console.print(_totals(figures), soft_wrap=True, highlight=False)
+    console.print(_totals([*figures, *defend.runs]), soft_wrap=True, highlight=False)
     return not wrong
 
 
 def _backfill(
-    console: Console, state: SandboxState, tenant: Tenant, settings: Mapping[str, str], holdings: Holdings
+    console: Console,
+    state: SandboxState,
+    tenant: Tenant,
+    instance: dg.DagsterInstance,
+    definitions: dg.Definitions,
+    holdings: Holdings,
 ) -> list[Figures]:
     """One run a dataset and day, oldest day first, in the kept instance."""
-    definitions = build_definitions(settings)
     figures = []
-    with dg.DagsterInstance.get() as instance, Progress(console=console, transient=True) as progress:
-        prepare(instance)
-        today = [datetime.now(UTC).date().isoformat()]
-        days = {dataset.name: today if dataset.snapshot else state.days for dataset in PULLED}
+    with Progress(console=console, transient=True) as progress:
+        days = {dataset.name: _days(dataset, state) for dataset in PULLED}
         task = progress.add_task("", total=sum(map(len, days.values())))
         for dataset in PULLED:
             job = definitions.resolve_job_def(f"{dataset.name}_job")
@@ -76,6 +88,13 @@ def _backfill(
                 figures.append(backfill_day(instance, job, dataset, day, tenant, holdings))
                 progress.advance(task)
     return figures
+
+
+def _days(dataset: Dataset, state: SandboxState) -> list[str]:
+    """A snapshot can be taken of today alone; detections are also asked for the day until the tenant's moment."""
+    if dataset.snapshot:
+        return [datetime.now(UTC).date().isoformat()]
+    return [*state.days, state.moment.date().isoformat()] if dataset is DETECTION else state.days
 
 
 def _show(console: Console, figures: list[Figures]) -> None:
@@ -121,9 +140,8 @@ def _show_example(console: Console, home: Path, holdings: Holdings, day: str) ->
         console.print(f"The run that wrote this document: http://127.0.0.1:3000/runs/{run_id}\n", soft_wrap=True)
 
 
-def _totals(figures: list[Figures]) -> str:
-    names = ("created", "unchanged", "deleted", "rejected")
-    return "total " + " ".join(f"{name}={sum(getattr(row, name) or 0 for row in figures)}" for name in names)
+def _totals(rows: Sequence[Figures | DefendRun]) -> str:
+    return "total " + " ".join(f"{name}={sum(getattr(row, name) or 0 for row in rows)}" for name in WRITTEN)
 
 
 @contextmanager

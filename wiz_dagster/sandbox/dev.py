@@ -1,19 +1,16 @@
-"""The sandbox kept running: the demo's services with Dagster's web server and daemon on loopback, schedules on.
+"""The sandbox kept running: the demo's services with Dagster's web server and daemon on loopback, all switched on.
 
-The tenant lives on in real time from where the demo stands. Before the daemon starts, the runs that nothing runs any
-more are failed. Everything ends with this process, in whatever way it ends.
+The tenant lives on in real time from where the demo stands, and what it detects is posted to a receiver. Before the
+daemon starts, the runs that nothing runs any more are failed. Everything ends with this process, in whatever way.
 """
 
 from __future__ import annotations
 
-import ctypes
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,16 +19,17 @@ import dagster as dg
 
 from wiz_dagster.errors import PermanentError, TransientError
 from wiz_dagster.recovery import prepare
+from wiz_dagster.sandbox.live_webhook import LiveWebhook
+from wiz_dagster.sandbox.processes import HOST, Process, running
+from wiz_dagster.sandbox.receivers import running_receivers, token
 from wiz_dagster.sandbox.services import VOLUMES, running_elasticsearch, running_wiz, wiz_environment
 from wiz_dagster.sandbox.state import open_state, sandbox_environment
 
-HOST, PORT = "127.0.0.1", 3000
+PORT = 3000
 DEFINITIONS = ("-m", "wiz_dagster.definitions")
-SCHEDULES = ("dagster", "schedule", "start", "--start-all", *DEFINITIONS)
-WEB_SERVER = ("dagster_webserver", "-h", HOST, *DEFINITIONS)
-DAEMON = ("dagster._daemon", "run", *DEFINITIONS)
-STOP_SECONDS = 20.0
-PR_SET_PDEATHSIG = 1
+SWITCHED_ON = ("schedule", "sensor")
+WEB_SERVER = ("-m", "dagster_webserver", "-h", HOST, *DEFINITIONS)
+DAEMON = ("-m", "dagster._daemon", "run", *DEFINITIONS)
 
 
 def run_dev(home: Path, environment: Mapping[str, str], port: int = PORT) -> None:
@@ -46,59 +44,34 @@ def run_dev(home: Path, environment: Mapping[str, str], port: int = PORT) -> Non
         with dg.DagsterInstance.from_config(str(state.dagster_home)) as instance:
             for run_id in prepare(instance):
                 click.echo(f"Failed run {run_id}: its process is gone.")
-        if subprocess.run(_python(SCHEDULES), env=settings, check=False, stdout=subprocess.DEVNULL).returncode:  # noqa: S603
-            raise PermanentError("Dagster could not load the definitions and start their schedules; see above why.")
-        with _running(settings, port) as services:
+        _switch_on(settings)
+        commands = {"Dagster's web server": (*WEB_SERVER, "-p", str(port)), "Dagster's daemon": DAEMON}
+        log = state.home / "receivers.log"
+        with running(commands, settings) as services, running_receivers([token()], settings, log) as (receiver,):
+            click.echo(f"Webhook receiver: {receiver.url}, with a token; new detections are posted to it as they come")
             click.echo(f"Dagster: http://{HOST}:{port} (Ctrl-C stops everything)")
-            _watch(services)
+            webhook = LiveWebhook(receiver, emulator.tenant, state.moment)
+            _watch({**services, f"The receiver (log: {log})": receiver.process}, webhook)
 
 
-def _watch(services: Mapping[str, subprocess.Popen[bytes]]) -> None:
+def _switch_on(settings: Mapping[str, str]) -> None:
+    """Schedules and the sensor, before the daemon looks."""
+    for kind in SWITCHED_ON:
+        command = [sys.executable, "-m", "dagster", kind, "start", "--start-all", *DEFINITIONS]
+        if subprocess.run(command, env=dict(settings), check=False, stdout=subprocess.DEVNULL).returncode:  # noqa: S603
+            raise PermanentError(f"Dagster could not load the definitions and start each {kind}; see above why.")
+
+
+def _watch(services: Mapping[str, Process], webhook: LiveWebhook) -> None:
     try:
         while True:
             for name, process in services.items():
                 if process.poll() is not None:
-                    raise TransientError(
-                        f"Dagster's {name} stopped with exit code {process.returncode}; see above why."
-                    )
+                    raise TransientError(f"{name} stopped with exit code {process.returncode}; its output says why.")
+            webhook.send_new()
             time.sleep(0.5)
     except KeyboardInterrupt:
         return
-
-
-@contextmanager
-def _running(settings: Mapping[str, str], port: int) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    """Dagster's services; stopped at the end, those that don't stop in time killed."""
-    started: dict[str, subprocess.Popen[bytes]] = {}
-    try:
-        for name, command in {"web server": (*WEB_SERVER, "-p", str(port)), "daemon": DAEMON}.items():
-            started[name] = subprocess.Popen(  # noqa: S603
-                _python(command),
-                env=dict(settings),
-                start_new_session=True,
-                preexec_fn=_die_with_parent,
-            )
-        yield started
-    finally:
-        for process in started.values():
-            process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
-        for process in started.values():
-            try:
-                process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _python(command: tuple[str, ...]) -> list[str]:
-    return [sys.executable, "-m", *command]
-
-
-def _die_with_parent() -> None:
-    """A child ends also when this process is killed, on Linux; elsewhere it is left behind."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _check_port(port: int) -> None:

@@ -79,7 +79,7 @@ def backfill_day(
     )
     statuses = Counter(node.get("status") for node in true_nodes(tenant, dataset, day))
     view = view_of(dataset)
-    written = _recorded(result, ecs_key(dataset), WRITTEN) if result.success else {}
+    written = recorded(result, ecs_key(dataset), WRITTEN) if result.success else {}
     return Figures(
         dataset=dataset.name,
         day=day,
@@ -88,8 +88,8 @@ def backfill_day(
         landed=holdings.landed(dataset.name, day) if result.success else None,
         documents=holdings.documents(dataset.name, day),
         **{name: written.get(name) for name in WRITTEN},
-        failure=None if result.success else _failure(result),
-        brought=_recorded(result, latest_key(view), BROUGHT) if view and result.success else {},
+        failure=None if result.success else failure_of(result),
+        brought=recorded(result, latest_key(view), BROUGHT) if view and result.success else {},
     )
 
 
@@ -100,7 +100,8 @@ def true_nodes(tenant: Tenant, dataset: Dataset, day: str) -> Iterator[Node]:
     return nodes_of_day(tenant, dataset.name, day)
 
 
-def _recorded(result: dg.ExecuteInProcessResult, key: dg.AssetKey, names: Sequence[str]) -> dict[str, Any]:
+def recorded(result: dg.ExecuteInProcessResult, key: dg.AssetKey, names: Sequence[str]) -> dict[str, Any]:
+    """Figures of the asset that the run recorded; none if it wrote nothing."""
     for event in result.get_asset_materialization_events():
         if event.asset_key == key:
             metadata = event.step_materialization_data.materialization.metadata
@@ -109,7 +110,7 @@ def _recorded(result: dg.ExecuteInProcessResult, key: dg.AssetKey, names: Sequen
     return {}
 
 
-def _failure(result: dg.ExecuteInProcessResult) -> str:
+def failure_of(result: dg.ExecuteInProcessResult) -> str:
     """The sentence of the error that failed the run."""
     for event in result.get_step_failure_events():
         data = event.step_failure_data

@@ -14,6 +14,8 @@ import orjson
 from elasticsearch import Elasticsearch
 
 from wiz_dagster.datasets import dataset_named
+from wiz_dagster.datasets.base import Dataset
+from wiz_dagster.datasets.defend import DEFEND
 from wiz_dagster.elasticsearch.client import connect, translated
 from wiz_dagster.elasticsearch.latest_views import LatestView
 from wiz_dagster.elasticsearch.latest_writer import count_shown
@@ -44,6 +46,10 @@ class Holdings(ABC):
         """Documents that the destination holds."""
 
     @abstractmethod
+    def sent_by(self, rule: str) -> int:
+        """Documents, on whatever day, of what Wiz's automation rule of that id sent to the webhook."""
+
+    @abstractmethod
     def example(self, dataset: str, day: str) -> dict[str, Any] | None:
         """One of them; None when there is none."""
 
@@ -65,10 +71,17 @@ class ElasticsearchHoldings(Holdings):
 
     def documents(self, dataset: str, day: str) -> int:
         """Counted after a refresh, so that everything written so far is seen."""
-        stream = stream_name(dataset_named(dataset), self._namespace)
+        return self._count(dataset_named(dataset), _of_day(day))
+
+    def sent_by(self, rule: str) -> int:
+        """Counted over the whole stream, after a refresh."""
+        return self._count(DEFEND, {"term": {"rule.id": rule}})
+
+    def _count(self, dataset: Dataset, query: dict[str, Any]) -> int:
+        stream = stream_name(dataset, self._namespace)
         with translated():
             self._client.indices.refresh(index=stream, ignore_unavailable=True)
-            answer = self._client.count(index=stream, query=_of_day(day), ignore_unavailable=True)
+            answer = self._client.count(index=stream, query=query, ignore_unavailable=True)
         if answer["_shards"]["failed"]:
             raise TransientError(f"Elasticsearch could not count all of {stream}; run it again.")
         return int(answer["count"])
@@ -115,6 +128,12 @@ class FileHoldings(Holdings):
         first = next(file.lines(), None) if file.exists() else None
         return None if first is None else dict(orjson.loads(first))
 
+    def sent_by(self, rule: str) -> int:
+        """Counted in the files of all days, each once: files can't know what another day's already have."""
+        files = (self._file(DEFEND.name, day) for day in self._zone.days(DEFEND.name))
+        documents = (orjson.loads(line) for file in files if file.exists() for line in file.lines())
+        return len({_content(one) for one in documents if one.get("rule", {}).get("id") == rule})
+
     def shown(self, view: LatestView) -> None:
         """There are no views of files."""
 
@@ -141,3 +160,9 @@ def open_holdings(settings: Mapping[str, str]) -> Iterator[Holdings]:
 
 def _of_day(day: str) -> dict[str, Any]:
     return {"term": {"labels.dagster_partition": day}}
+
+
+def _content(document: dict[str, Any]) -> bytes:
+    """All but when and by which run it was written."""
+    event = {name: value for name, value in document["event"].items() if name != "ingested"}
+    return orjson.dumps({**document, "event": event, "labels": None}, option=orjson.OPT_SORT_KEYS)

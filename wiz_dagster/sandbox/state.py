@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any
 import yaml
 
 from wiz_dagster.errors import PermanentError, TransientError
+from wiz_dagster.sandbox.processes import free_port
 
 DEMO_DAYS = 3
 HISTORY_DAYS = 30
@@ -58,6 +58,11 @@ class SandboxState:
         return self.home / "landing"
 
     @property
+    def spool(self) -> Path:
+        """Where receivers keep what the webhook brings until it is landed."""
+        return self.home / "spool"
+
+    @property
     def elasticsearch_data(self) -> Path:
         """Elasticsearch's data folder."""
         return self.home / "elasticsearch"
@@ -73,7 +78,7 @@ def open_state(home: Path, now: datetime) -> Iterator[SandboxState]:
     lock = _lock(home)
     try:
         state = _read(home) or _create(home, now)
-        for folder in (state.dagster_home, state.landing):
+        for folder in (state.dagster_home, state.landing, state.spool):
             folder.mkdir(mode=0o700, exist_ok=True)
         _write(state.dagster_home / "dagster.yaml", yaml.safe_dump(sandbox_instance(), sort_keys=False))
         yield state
@@ -110,10 +115,12 @@ def sandbox_environment(
         "DAGSTER_HOME": str(state.dagster_home),
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "NO_PROXY": ",".join(filter(None, [given.get("NO_PROXY"), "127.0.0.1", "localhost"])),
+        "WIZ_DEFEND_SPOOL": str(state.spool),
         "WIZ_DESTINATION": "files" if elasticsearch_url is None else "elasticsearch",
         "WIZ_LANDING_URL": str(state.landing),
         "WIZ_RATE_LIMIT_URL": str(state.home / "request-budget"),
         "WIZ_REQUESTS_PER_SECOND": "1000",
+        "WIZ_WINDOW_LAG": "0s",
         "WIZ_START_DATE": state.start.isoformat(),
     }
     if elasticsearch_url is not None:
@@ -149,7 +156,7 @@ def _read(home: Path) -> SandboxState | None:
 
 
 def _create(home: Path, now: datetime) -> SandboxState:
-    state = SandboxState(home, now.astimezone(UTC).replace(microsecond=0), seed=1, wiz_port=_free_port())
+    state = SandboxState(home, now.astimezone(UTC).replace(microsecond=0), seed=1, wiz_port=free_port())
     values = {"moment": state.moment.isoformat(), "seed": state.seed, "wiz_port": state.wiz_port}
     _write(home / "state.json", json.dumps(values))
     return state
@@ -161,9 +168,3 @@ def _write(path: Path, text: str) -> None:
     with os.fdopen(os.open(temporary, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     temporary.replace(path)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -7,21 +7,24 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
-from wiz_dagster.datasets import DATASETS
+from wiz_dagster.datasets import DATASETS, PULLED
 from wiz_dagster.errors import TransientError
-from wiz_dagster.sandbox import services, state
+from wiz_dagster.reconciliation import CHECK_JOB
+from wiz_dagster.sandbox import demo_defend, services, state
 from wiz_dagster.sandbox.demo import run_demo
 from wiz_dagster.settings import ElasticsearchSettings
 
 FEW = {"audit": 30, "issue": 40, "vulnerability": 20, "cloud_configuration_finding": 6, "detection": 10}
 FILES = {"PATH": os.environ["PATH"], "WIZ_DESTINATION": "files"}
-DAYS = {dataset.name: 1 if dataset.snapshot else 3 for dataset in DATASETS}
+DAYS = {dataset.name: 3 for dataset in PULLED} | {"cloud_configuration_finding_full_posture": 1, "detection": 4}
+WAYS = ["none", "basic", "token", "mutual TLS"]
 COLUMNS = ["nodes", "landed", "documents", "created", "unchanged", "deleted", "rejected"]
 TOTALS = r"total created=(\d+) unchanged=(\d+) deleted=(\d+) rejected=(\d+)"
 
@@ -57,21 +60,32 @@ def test_a_second_demo_creates_nothing(
     printed = capsys.readouterr().out
     created, unchanged, deleted, rejected = totals(printed)
     assert created > 3 * FEW["audit"]
-    in_days, of_views = printed.split("Latest state of each finding")
+    in_days, of_views, by_webhook = re.split("Latest state of each finding|Wiz Defend's events by webhook", printed)
     assert f"wiz-dagster dev --home {tmp_path}" in " ".join(printed.split())
     header, *rows = table(in_days)
     assert header == ["dataset", "day", *COLUMNS]
     assert [row[0] for row in rows] == [name for name, days in DAYS.items() for _ in range(days)]
     assert len({row[1] for row in rows if DAYS[row[0]] == 3}) == 3
+    assert len({row[1] for row in rows if row[0] == "detection"}) == 4
     assert all(row[2:] == [row[2]] * 4 + ["0"] * 3 for row in rows)
-    assert sum(int(row[2]) for row in rows) == created
+    header, *ways = table(by_webhook)
+    assert header == ["authentication", "bodies", "redelivered", "accepted", "events", "documents", "wrong secret"]
+    assert [way for way, *_ in ways] == WAYS
+    for _, sent, again, accepted, events, documents, _ in ways:
+        assert int(sent) + int(again) == int(accepted) > int(sent) > 0
+        assert int(events) == int(documents) >= int(sent)
+    assert [row[-1] for row in ways] == ["-", "401", "401", "no connection"]
+    assert sum(int(row[2]) for row in rows) + sum(int(row[5]) for row in ways) == created
     assert (unchanged, deleted, rejected) == (0, 0, 0)
     _, *views = table(of_views)
     assert [view for view, *_ in views] == ["vulnerability", "misconfiguration", "issue"]
     assert all(int(findings) == int(shown) > 0 for _, findings, shown, *_ in views)
 
     assert run_demo(tmp_path, environment, FEW)
-    assert totals(capsys.readouterr().out) == (0, created, 0, 0)
+    again = capsys.readouterr().out
+    assert totals(again) == (0, created, 0, 0)
+    assert table(again)[-4:] == ways
+    assert not list(tmp_path.glob("spool/*/*"))
 
 
 def test_without_elasticsearch_the_demo_says_so_and_writes_files(
@@ -98,11 +112,39 @@ def test_the_runs_stay_visible_under_their_jobs(tmp_path: Path, one_day: None) -
     assert run_demo(tmp_path, FILES, FEW)
     with DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
         runs = instance.get_runs()
-        assert {run.job_name for run in runs} == {f"{dataset.name}_job" for dataset in DATASETS}
-        assert len(runs) == len(DATASETS)
+        jobs = Counter(run.job_name for run in runs)
+        assert jobs == {f"{dataset.name}_job": 1 for dataset in DATASETS} | {"detection_job": 2, CHECK_JOB: 1}
         for dataset in DATASETS:
             key = dg.AssetKey(["wiz", dataset.name])
-            assert len(instance.get_materialized_partitions(key)) == 1
+            assert len(instance.get_materialized_partitions(key)) == jobs[f"{dataset.name}_job"]
+
+
+def test_what_comes_by_webhook_and_what_the_api_tells_are_the_same_detections(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_demo(tmp_path, FILES, FEW)
+    printed = capsys.readouterr().out
+    compared = re.search(r"Of (\d+) detections .* 0 came by webhook only and 0 by wiz/detection only", printed)
+    assert compared, printed
+    assert int(compared[1]) > FEW["detection"]
+
+
+def test_documents_that_are_missing_fail_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], one_day: None
+) -> None:
+    monkeypatch.setattr(demo_defend, "follow_sensor", lambda *_: [])
+    assert not run_demo(tmp_path, FILES, FEW)
+    assert re.search(r"webhook, basic: there are 0 documents, the bodies have \d+ events", capsys.readouterr().out)
+
+
+def test_without_openssl_mutual_tls_is_left_out_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], one_day: None
+) -> None:
+    monkeypatch.setattr(demo_defend, "can_be_made", lambda: False)
+    assert run_demo(tmp_path, FILES, FEW)
+    printed = capsys.readouterr().out
+    assert "Mutual TLS is left out" in printed
+    assert [row[0] for row in table(printed)[-3:]] == WAYS[:3]
 
 
 def test_figures_that_disagree_with_the_tenant_fail_the_demo(

@@ -1,4 +1,4 @@
-"""The sandbox kept running: Dagster answers, its schedules are on, and everything ends with the program."""
+"""The sandbox kept running: Dagster answers, all that starts runs is on, and everything ends with the program."""
 
 import json
 import os
@@ -23,8 +23,9 @@ PROGRAM = (
     "signal.signal(signal.SIGTERM, _stop); from wiz_dagster.sandbox.dev import run_dev;"
     "run_dev(Path(sys.argv[1]), os.environ, int(sys.argv[2]))"
 )
-SCHEDULES = """{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError {
-    ... on RepositoryLocation { repositories { schedules { name scheduleState { status } } } } } } } } }"""
+AUTOMATION = """{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError {
+    ... on RepositoryLocation { repositories {
+        schedules { name scheduleState { status } } sensors { name sensorState { status } } } } } } } } }"""
 PATIENCE = 120.0
 
 
@@ -64,17 +65,24 @@ def answers(port: int) -> bool:
         return False
 
 
-def schedules(port: int) -> dict[str, str]:
-    body = json.dumps({"query": SCHEDULES}).encode()
+def automation(port: int) -> dict[str, str]:
+    """Schedules and sensors, and whether they are on."""
+    body = json.dumps({"query": AUTOMATION}).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", body, {"content-type": "application/json"})
     with urllib.request.urlopen(request, timeout=30) as response:
         (entry,) = json.load(response)["data"]["workspaceOrError"]["locationEntries"]
     (repository,) = entry["locationOrLoadError"]["repositories"]
-    return {one["name"]: one["scheduleState"]["status"] for one in repository["schedules"]}
+    schedules = {one["name"]: one["scheduleState"]["status"] for one in repository["schedules"]}
+    return schedules | {one["name"]: one["sensorState"]["status"] for one in repository["sensors"]}
 
 
-def test_schedules_are_on_and_sigterm_ends_everything(dev: subprocess.Popen[bytes], port: int) -> None:
-    assert set(schedules(port).values()) == {"RUNNING"}
+def test_all_is_switched_on_the_webhook_s_events_come_and_sigterm_ends_everything(
+    dev: subprocess.Popen[bytes], port: int, tmp_path: Path
+) -> None:
+    switched = automation(port)
+    assert {"audit_daily", "defend_sensor"} <= switched.keys()
+    assert set(switched.values()) == {"RUNNING"}
+    assert eventually(lambda: bool(list(tmp_path.glob("home/landing/documents/*/defend/*.ndjson"))))
     started = psutil.Process(dev.pid).children(recursive=True)
     dev.send_signal(signal.SIGTERM)
     dev.wait(PATIENCE)
@@ -84,7 +92,7 @@ def test_schedules_are_on_and_sigterm_ends_everything(dev: subprocess.Popen[byte
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
 def test_kill_9_leaves_nothing_running(dev: subprocess.Popen[bytes]) -> None:
     started = psutil.Process(dev.pid).children(recursive=True)
-    assert len(started) >= 2
+    assert len(started) >= 3
     dev.kill()
     assert eventually(lambda: not any(process.is_running() for process in started))
 
