@@ -90,7 +90,8 @@ class OpenSegment:
         try:
             os.fsync(self._descriptor)
             self.path.rename(self.path.with_suffix(CLOSED))
-            sync_folder(self.path.parent)
+            with suppress(FileNotFoundError):  # a run has taken it already, and the folder of a past day with it
+                sync_folder(self.path.parent)
         finally:
             os.close(self._descriptor)  # not before: an unlocked `.open` has no writer
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import stat
 import tempfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -59,11 +61,16 @@ def test_bodies_that_look_like_records_stay_bodies(tmp_path: Path) -> None:
     assert bodies_in(tmp_path / "outer") == [body, b"next"]
 
 
-def test_a_body_larger_than_a_commit_is_kept_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_is_bounded_and_a_body_larger_than_one_is_kept_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(spool_writer, "COMMIT_BYTES", 10)
-    bodies = [b"x" * 8, b"y" * 8, b"z" * 100, b"1"]
+    bodies = [b"x" * 5, b"y" * 5, b"z" * 100, b"1"]
     store(tmp_path, bodies)
     assert bodies_in(tmp_path) == bodies
+    (segment,) = segments(tmp_path)
+    commits = re.findall(rb"commit=\d+", segment.path.read_bytes())
+    assert [len(list(same)) for _, same in itertools.groupby(commits)] == [2, 1, 1]
 
 
 def test_files_and_folders_are_for_their_user_alone(tmp_path: Path) -> None:
@@ -218,6 +225,36 @@ def test_writers_share_a_spool(tmp_path: Path) -> None:
     asyncio.run(write())
     assert Counter(bodies_in(tmp_path)) == Counter(f"{number}-{n}".encode() for n in range(50) for number in range(4))
     assert all(name.endswith(".segment") for name in files_in(tmp_path))
+
+
+def test_runs_that_drain_while_writers_write_get_each_body_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(spool_writer, "datetime", Clock)
+    Clock.moments = [TODAY - timedelta(days=1)]  # of a past day, so that its folder is dropped whenever it is empty
+    drained: list[bytes] = []
+
+    async def write() -> None:
+        writers = [SpoolWriter(tmp_path, segment_bytes=200) for _ in range(3)]
+        for number in range(40):
+            bodies = (f"{name} {number} {n}".encode() for name in range(3) for n in range(4))
+            await asyncio.gather(*(writer.append(body) for writer, body in zip(writers * 4, bodies, strict=True)))
+        await asyncio.gather(*(writer.close() for writer in writers))
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(asyncio.run, write())
+        while True:
+            last = writing.done()
+            found = segments(tmp_path)
+            drained += [record.body for segment in found for record in records(segment)]
+            remove(found)
+            if last:
+                break
+        writing.result()
+    assert len(drained) == 480
+    assert len(set(drained)) == 480
+    assert caplog.records == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_closing_finishes_what_was_taken(tmp_path: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wiz_dagster.defend.spool import Segment, records, remove, segments
 from wiz_dagster.errors import PermanentError
@@ -68,6 +71,24 @@ def test_space_that_was_given_and_never_written_is_a_torn_tail(segment: Path) ->
     path = left_open(segment)
     path.write_bytes(path.read_bytes() + b"\0" * 4096)
     assert read(path) == (BODIES, None)
+
+
+@given(st.data())
+def test_whatever_a_power_cut_leaves_of_the_last_commit_the_others_are_read(data: st.DataObject) -> None:
+    commits = data.draw(st.lists(st.lists(st.binary(max_size=60), min_size=1, max_size=5), min_size=1, max_size=4))
+    with tempfile.TemporaryDirectory() as folder:
+        store(Path(folder), *commits)
+        (path,) = Path(folder).rglob("*.segment")
+        whole = path.read_bytes()
+        start = int(re.findall(rb"spooled \S+ commit=(\d+)", whole)[-1])
+        blocks = [whole[at : at + 32] for at in range(start, len(whole), 32)]
+        lost = data.draw(st.sets(st.integers(0, len(blocks) - 1), min_size=1))
+        left = (b"\0" * len(block) if number in lost else block for number, block in enumerate(blocks))
+        left_open(path).write_bytes(whole[:start] + b"".join(left))
+        acknowledged = [body for commit in commits[:-1] for body in commit]
+        read = bodies_in(Path(folder))
+        assert read[: len(acknowledged)] == acknowledged
+        assert read[len(acknowledged) :] == commits[-1][: len(read) - len(acknowledged)]
 
 
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "open"])
