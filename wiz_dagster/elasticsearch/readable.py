@@ -60,8 +60,8 @@ def _is_number(value: Any, least: Decimal, most: Decimal) -> bool:
 
 def _is_moment(value: float | bool) -> bool:
     """Whether a number stands for milliseconds since 1970; those that JSON has with an exponent don't."""
-    if isinstance(value, int):
-        return _is_number(value, *RANGES["long"])
+    if type(value) is int:
+        return abs(value) < 2**63
     return bool(_MILLIS.fullmatch(repr(value)))
 
 

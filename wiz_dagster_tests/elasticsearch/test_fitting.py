@@ -77,6 +77,7 @@ UNREADABLE: dict[str, list[Any]] = {
         " 2026-02-28",
         True,
         2**63,
+        -(2**63),
         1e18,
         {},
     ],
