@@ -155,6 +155,7 @@ def _tags(value: Any) -> Any:
 _FITTING: Mapping[str, Callable[[Any], Any]] = {
     "keyword": _scalar,
     "match_only_text": _scalar,
+    "wildcard": _scalar,
     "boolean": boolean,
     "long": _whole,
     "ip": _address,

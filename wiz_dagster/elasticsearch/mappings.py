@@ -13,20 +13,25 @@ from wiz_dagster.ecs.fields import Field, ecs_fields
 
 IGNORE_ABOVE = 8191
 """Characters. Lucene takes terms of 32,766 bytes, a character has up to four; longer texts are kept but not indexed."""
+NEVER_IGNORED = 2**31 - 1
+"""For types that take longer texts. Left out, it would be 8191 in logsdb mode, which a 9.x gives new log streams."""
 FLATTENED_IGNORE_ABOVE = 4096
-"""Less, since a flattened term holds the key as well."""
+"""Less, since a flattened term holds the key as well. Longer texts are kept, and don't count as ignored."""
 FLATTENED_DEPTH = 100
 """The default of 20 would reject documents whose open key-value sets are nested deeper."""
 
 FALLBACKS: Mapping[str, Mapping[str, Any]] = {
     "constant_keyword": {"type": "keyword", "ignore_above": IGNORE_ABOVE},
-    "wildcard": {"type": "keyword", "ignore_above": IGNORE_ABOVE},
+    "wildcard": {"type": "text"},
     "version": {"type": "keyword", "ignore_above": IGNORE_ABOVE},
     "match_only_text": {"type": "text"},
     "scaled_float": {"type": "double"},
     "unsigned_long": {"type": "long"},
 }
-"""Types that some builds of Elasticsearch lack, and what takes their place there."""
+"""Types that some builds of Elasticsearch lack, and what takes their place there.
+
+For wildcard it is no keyword, although only that can be grouped on: it would leave out the long ones.
+"""
 
 LINEAGE = (
     Field("labels.dagster_partition", "keyword", "the partition that the document belongs to", ""),
@@ -71,8 +76,10 @@ def _definition(field: Field, constants: Mapping[str, str]) -> dict[str, Any]:
 
 def _bounded(kind: str) -> dict[str, Any]:
     """A type with the limits that keep an overlong value from having its document rejected."""
-    if kind in {"keyword", "wildcard"}:
+    if kind == "keyword":
         return {"type": kind, "ignore_above": IGNORE_ABOVE}
+    if kind == "wildcard":
+        return {"type": kind, "ignore_above": NEVER_IGNORED}
     if kind == "flattened":
         return {"type": kind, "ignore_above": FLATTENED_IGNORE_ABOVE, "depth_limit": FLATTENED_DEPTH}
     return {"type": kind}
