@@ -15,6 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from wiz_dagster.defend.metrics import Metrics
 from wiz_dagster.defend.refusals import BROKEN, HEAD_TOO_LARGE, TOO_SLOW, Reason, Refusals
 
 MAX_HEAD = 32_768
@@ -26,10 +27,11 @@ MAX_AHEAD = 16
 
 @dataclass(frozen=True)
 class Bounds:
-    """Attributes: seconds until a head must be complete, and who is told of what is refused."""
+    """Attributes: seconds until a head must be complete, who is told of what is refused, and where all is counted."""
 
     seconds: float
     refusals: Refusals
+    metrics: Metrics
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -39,19 +41,21 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state)
         self._bounds = bounds
         self._deadline: asyncio.TimerHandle | None = None
-        self._in_head = True
+        self._in_head = False
         self._bytes_without_body = 0
         self._reason = BROKEN
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The first head is awaited."""
         super().connection_made(transport)
+        self._bounds.metrics.connections.set(len(self.connections))
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is awaited any more."""
         self._stop_waiting()
         super().connection_lost(exc)
+        self._bounds.metrics.connections.set(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
         """Parse it, and see whether too much came that is no body."""
@@ -120,7 +124,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _head_is_late(self) -> None:
         if self.transport.is_closing():
             return
-        if self._bytes_without_body and self._in_head:
+        if self._in_head:
             self._refuse(TOO_SLOW)
         else:  # nothing came, or the rest of a body whose request has its answer
             self.transport.close()

@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from wiz_dagster.defend.refusals import NO_HANDSHAKE, TOO_MANY_CONNECTIONS, Refusals
 
-HANDSHAKE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.1
 
 
@@ -23,7 +22,9 @@ class Listener:
         listening: bound and not blocking.
         protocol: makes the protocol of a connection.
         context: None without TLS.
-        room: whether one more connection may be open, beside as many as are in their handshake.
+        seconds: a handshake, or the goodbye of TLS, may take.
+        connected: the protocols of all open connections, kept by whoever owns them.
+        most: so many connections may be open, those in their handshake included.
         refusals: told of what is refused.
     """
 
@@ -32,28 +33,32 @@ class Listener:
         listening: socket.socket,
         protocol: Callable[[], asyncio.Protocol],
         context: ssl.SSLContext | None,
-        room: Callable[[int], bool],
+        seconds: float,
+        connected: Set[object],
+        most: int,
         refusals: Refusals,
     ) -> None:
         self._listening = listening
         self._protocol = protocol
         self._context = context
-        self._room = room
+        self._seconds = seconds if context else None
+        self._connected = connected
+        self._most = most
         self._refusals = refusals
         self._loop = asyncio.get_running_loop()
-        self._opening: set[asyncio.Task[None]] = set()
+        self._opening: dict[asyncio.Protocol, asyncio.Task[None]] = {}
         self._accepting = self._loop.create_task(self._accept())
 
     def close(self) -> None:
         """Stop listening; what is in its handshake ends, open connections go on."""
         self._accepting.cancel()
-        for task in self._opening:
+        for task in self._opening.values():
             task.cancel()
         self._listening.close()
 
     async def wait_closed(self) -> None:
         """Until nothing is opened any more."""
-        await asyncio.wait([self._accepting, *self._opening])
+        await asyncio.wait([self._accepting, *self._opening.values()])
 
     async def _accept(self) -> None:
         while True:
@@ -63,25 +68,26 @@ class Listener:
                 self._refusals.note(TOO_MANY_CONNECTIONS)
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
-            if not self._room(len(self._opening)):
+            # For a moment a connection is in both.
+            if len(self._connected | self._opening.keys()) >= self._most:
                 connection.close()
                 self._refusals.note(TOO_MANY_CONNECTIONS)
                 continue
-            task = self._loop.create_task(self._open(connection))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            protocol = self._protocol()
+            self._opening[protocol] = self._loop.create_task(self._open(connection, protocol))
 
-    async def _open(self, connection: socket.socket) -> None:
-        seconds = HANDSHAKE_SECONDS if self._context else None
+    async def _open(self, connection: socket.socket, protocol: asyncio.Protocol) -> None:
         try:
             await self._loop.connect_accepted_socket(
-                self._protocol,
+                lambda: protocol,
                 connection,
                 ssl=self._context,
-                ssl_handshake_timeout=seconds,
-                ssl_shutdown_timeout=seconds,
+                ssl_handshake_timeout=self._seconds,
+                ssl_shutdown_timeout=self._seconds,
             )
         except OSError:  # ssl.SSLError and TimeoutError, too
             connection.close()
             if self._context:
                 self._refusals.note(NO_HANDSHAKE)
+        finally:
+            self._opening.pop(protocol, None)

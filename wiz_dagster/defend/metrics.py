@@ -29,6 +29,7 @@ class Metrics:
         self.bytes = Counter("wiz_defend_accepted_bytes", "Bytes of accepted bodies, unpacked.", registry=registry)
         self.refused = Counter("wiz_defend_refused", "Refused requests and connections.", ["reason"], registry=registry)
         self.in_progress = Gauge("wiz_defend_requests_in_progress", "Bodies under way.", registry=registry)
+        self.connections = Gauge("wiz_defend_connections", "Open connections.", registry=registry)
         self.append = Histogram(
             "wiz_defend_append_seconds", "Until a body is on disk.", registry=registry, buckets=_APPEND_SECONDS
         )

@@ -34,6 +34,7 @@ from wiz_dagster.errors import SettingsError
 CONNECTIONS_A_REQUEST = 4
 """So many connections may be open for each request that may be under way; most wait for their next request."""
 BACKLOG = 1024
+HANDSHAKE_SECONDS = 10.0
 GRACE_SECONDS = 5
 """After a signal, beside the time that a request may take to arrive."""
 
@@ -55,7 +56,7 @@ def run_receiver(environment: Mapping[str, str]) -> None:
     metrics = Metrics(settings.spool)
     refusals = Refusals(metrics)
     application = Receiver(settings, writer, metrics, refusals).application()
-    Server(settings, application, listening, context, refusals).run()
+    Server(settings, application, listening, context, Bounds(settings.seconds, refusals, metrics)).run()
 
 
 class Server(uvicorn.Server):
@@ -67,7 +68,7 @@ class Server(uvicorn.Server):
         application: Starlette,
         listening: socket.socket,
         context: ssl.SSLContext | None,
-        refusals: Refusals,
+        bounds: Bounds,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -84,13 +85,21 @@ class Server(uvicorn.Server):
         )
         self._listening = listening
         self._context = context
-        self._bounds = Bounds(settings.seconds, refusals)
+        self._bounds = bounds
         self._most_connections = CONNECTIONS_A_REQUEST * settings.max_requests
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's signature
         """As uvicorn's, with another listener."""
         await self.lifespan.startup()
-        listener = Listener(self._listening, self._protocol, self._context, self._room, self._bounds.refusals)
+        listener = Listener(
+            self._listening,
+            self._protocol,
+            self._context,
+            min(HANDSHAKE_SECONDS, self._bounds.seconds),
+            self.server_state.connections,
+            self._most_connections,
+            self._bounds.refusals,
+        )
         self.servers = [listener]  # type: ignore[list-item]
         self.started = True
 
@@ -106,9 +115,6 @@ class Server(uvicorn.Server):
 
     def _protocol(self) -> asyncio.Protocol:
         return BoundedProtocol(self.config, self.server_state, self.lifespan.state, self._bounds)
-
-    def _room(self, opening: int) -> bool:
-        return len(self.server_state.connections) + opening < self._most_connections
 
 
 def _listen(settings: ReceiverSettings) -> socket.socket:
