@@ -39,8 +39,9 @@ lint: install ## Check style, types and the direction of imports
 reference: install ## Write docs/reference anew from the field tables and settings
 	@$(BIN)/python -m scripts.write_reference
 
-bench: install ## Measure documents a second and peak memory of a large partition
+bench: install ## Measure a large partition (documents a second, peak memory) and the spool
 	@$(BIN)/python -m benchmarks.large_partition
+	@$(BIN)/python -m benchmarks.spool
 
 clean: ## Remove .venv, the demo's state and what tools left behind
 	rm -rf .venv .sandbox build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
