@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from wiz_dagster.defend.metrics import Metrics
 from wiz_dagster.defend.refusals import BROKEN, HEAD_TOO_LARGE, TOO_SLOW, Reason, Refusals
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
 
 MAX_HEAD = 32_768
 """Bytes of a head; of chunk headers and trailers, too, that come without a body between them."""
@@ -44,6 +47,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._bytes_without_body = 0
         self._reason = BROKEN
+        self._answering: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """The first head is awaited."""
@@ -52,8 +56,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is awaited any more."""
+        """Nothing is awaited any more; the request under way learns it, also when others wait behind it."""
         self._stop_waiting()
+        if self._answering is not None:
+            self._answering.disconnected = True  # uvicorn tells the last one in the line alone
+            self._answering.message_event.set()
         super().connection_lost(exc)
         self._bounds.metrics.connections.set(len(self.connections))
 
@@ -97,6 +104,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.cycle.response_complete and not self.transport.is_closing():
             self._await_head()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
         """What uvicorn calls for what the parser refuses."""
