@@ -6,14 +6,10 @@ Wiz sends by itself may hold a whole body, which gives a document for each of it
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
-from math import isfinite
 from typing import BinaryIO, TextIO
-
-import orjson
 
 from wiz_dagster.datasets import dataset_named
 from wiz_dagster.datasets.base import Dataset
@@ -23,6 +19,7 @@ from wiz_dagster.ecs.documents import frame_documents
 from wiz_dagster.ecs.frames import frame_nodes
 from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster.ecs.values import as_text
+from wiz_dagster.lenient_json import read_json
 
 BATCH = 250
 """Lines at once: such a batch stays in the processor's cache, which makes a third of the time."""
@@ -73,8 +70,8 @@ def _objects(batch: list[tuple[int, bytes]], errors: TextIO) -> tuple[list[Node]
     lines: list[bytes] = []
     for number, line in batch:
         try:
-            node = _parsed(line)
-        except (ValueError, RecursionError):
+            node = read_json(line)
+        except ValueError:
             errors.write(f"line {number}: not JSON\n")
             continue
         if isinstance(node, dict):
@@ -95,32 +92,6 @@ def _split(
         for node in split(body)
     ]
     return [node for node, _ in nodes], [line for _, line in nodes]
-
-
-def _parsed(line: bytes) -> object:
-    """What the line holds; ValueError or RecursionError when it isn't JSON."""
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return _leniently_parsed(line)
-
-
-def _leniently_parsed(line: bytes) -> object:
-    """JSON that the fast parser refuses: half surrogate pairs become `?`, numbers beyond a double stay texts."""
-    value = json.loads(line.decode(), parse_constant=_no_json, parse_float=_finite, parse_int=_whole)
-    return orjson.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-
-
-def _no_json(name: str) -> None:
-    raise ValueError(name)
-
-
-def _finite(text: str) -> float | str:
-    return float(text) if isfinite(float(text)) else text
-
-
-def _whole(text: str) -> int | str:
-    return int(text) if isfinite(float(text)) else text
 
 
 def _ended(documents: Iterator[bytes]) -> Iterator[bytes]:

@@ -177,5 +177,5 @@ class LandingRun:
 def _line(node: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(node)
-    except orjson.JSONEncodeError:  # nested deeper than its 254 levels; what it parses may have 1,024
-        return json.dumps(node, ensure_ascii=False, separators=(",", ":")).encode()
+    except orjson.JSONEncodeError:  # nested deeper than its 254 levels, or half a surrogate pair
+        return json.dumps(node, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

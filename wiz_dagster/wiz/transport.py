@@ -12,7 +12,6 @@ from functools import lru_cache
 from io import BytesIO
 from typing import Any
 
-import orjson
 import requests
 from gql import GraphQLRequest
 from gql.transport.requests import RequestsHTTPTransport
@@ -23,6 +22,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from wiz_dagster import __version__
+from wiz_dagster.lenient_json import read_json
 from wiz_dagster.settings import WizSettings
 
 CONNECT_SECONDS = 10.0
@@ -137,7 +137,7 @@ class WizTransport(RequestsHTTPTransport):
     def _parse(self, _: str) -> dict[str, Any]:
         # The bytes, not the text that requests guesses from them: bad UTF-8 must fail, not become U+FFFD.
         text, self._adapter.body = self._adapter.body, b""
-        body = orjson.loads(text)
+        body = read_json(text)
         if not isinstance(body, dict):
             raise TypeError("not a GraphQL answer")
         return body

@@ -121,6 +121,12 @@ def test_a_node_nested_deeper_than_the_fast_writer_allows_is_landed_like_any_oth
     assert by_id(read(zone)) == {"a": node("a") | deep, "b": node("b")}
 
 
+def test_half_a_surrogate_pair_is_landed_as_a_question_mark(tmp_path: Path) -> None:
+    zone = zone_at(tmp_path)
+    land(zone, [node("a", text="one \ud800 half"), node("b", text="\N{GRINNING FACE}")])
+    assert {found["id"]: found["text"] for found in read(zone)} == {"a": "one ? half", "b": "\N{GRINNING FACE}"}
+
+
 def test_the_manifest_remembers_a_bounded_number_of_fetches(tmp_path: Path) -> None:
     zone = zone_at(tmp_path)
     for minute in range(KEPT_FETCHES + 5):

@@ -53,6 +53,29 @@ def test_data_comes_back_as_wiz_sent_it(wiz: ScriptedWiz, client: WizClient) -> 
     assert client.bytes == len(GOOD.content())
 
 
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (rb'"a \ud800 b"', "a ? b"),
+        (rb'"\ud83d\ude00"', "\N{GRINNING FACE}"),
+        (b"1e999", "1e999"),
+        (b"1" + b"0" * 400, "1" + "0" * 400),
+    ],
+    ids=["half a surrogate pair", "a whole pair", "more than a double holds", "a whole number beyond that"],
+)
+def test_json_that_the_fast_parser_refuses_is_read_too(
+    wiz: ScriptedWiz, client: WizClient, sent: bytes, read: str
+) -> None:
+    wiz.replies.append(Reply(b'{"data": {"things": {"nodes": [{"name": %b}]}}}' % sent))
+    assert ask(client) == {"things": {"nodes": [{"name": read}]}}
+
+
+@pytest.mark.parametrize("sent", [b"\xed\xa0\x80", b"\xff"])
+def test_bad_utf_8_is_no_json(wiz: ScriptedWiz, client: WizClient, sent: bytes) -> None:
+    wiz.replies.extend([Reply(b'{"data": {"things": "%b"}}' % sent)] * 10)
+    assert "JSON" in transient(client)
+
+
 def test_a_request_names_the_product_and_uses_only_the_standard_authorization(
     wiz: ScriptedWiz, client: WizClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
