@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import zlib
 
-import orjson
 from starlette.requests import Request
 
 from wiz_dagster.defend.refusals import (
@@ -17,6 +16,7 @@ from wiz_dagster.defend.refusals import (
     WRONG_ENCODING,
     Refused,
 )
+from wiz_dagster.lenient_json import read_json
 
 _GZIP = 16 + zlib.MAX_WBITS
 
@@ -45,8 +45,8 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
 def count_objects(body: bytes) -> int:
     """How many JSON objects: one, or as many as the array has. Raises `Refused` where it is anything else."""
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:  # nested too deeply, too
+        value = read_json(body)
+    except ValueError:  # nested too deeply, too
         raise Refused(NOT_JSON) from None
     if isinstance(value, dict):
         return 1

@@ -14,13 +14,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from wiz_dagster.datasets.base import Dataset, Node
 from wiz_dagster.defend.spool import Backlog, Record, Segment, backlog, records, remove, segments
 from wiz_dagster.errors import PermanentError
 from wiz_dagster.landing.landing_run import LandReport
 from wiz_dagster.landing.manifest import FetchInfo, Tenant
+from wiz_dagster.lenient_json import read_json
 from wiz_dagster.wiz.windows import partition_window
 
 BATCH_NODES = 500
@@ -170,8 +169,8 @@ class SpooledNodes:
 def objects_of(body: bytes) -> list[Node] | None:
     """The JSON object that a body is, or the objects of its array; None for anything else."""
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        value = read_json(body)
+    except ValueError:
         return None
     values = value if isinstance(value, list) else [value]
     return values if all(isinstance(one, dict) for one in values) else None

@@ -37,10 +37,11 @@ def test_what_is_accepted_is_kept_as_it_came(tmp_path: Path) -> None:
         b'[{"a": 1}, {"b": {"c": []}}]',
         b' {"\xc3\xa4": 1.50}\n',
         json.dumps({"long": "x" * 100_000}).encode(),
+        b'{"half a pair": "\\ud800", "beyond a double": 1e999}',
     ]
     with running_receiver(tmp_path, WITH_TOKEN) as running:
         answers = [running.post(body).json() for body in bodies]
-        assert answers == [{"accepted": 1}, {"accepted": 2}, {"accepted": 1}, {"accepted": 1}]
+        assert answers == [{"accepted": 1}, {"accepted": 2}, *[{"accepted": 1}] * 3]
         assert running.post(b"[]").json() == {"accepted": 0}
         assert running.stop() == 0
         assert running.spooled() == bodies

@@ -39,6 +39,10 @@ def taken(body: bytes) -> int | None:
         return None
 
 
+def test_a_half_surrogate_pair_is_read_as_a_question_mark() -> None:
+    assert objects_of(b'{"name": "one \\ud800 half"}') == [{"name": "one ? half"}]
+
+
 def drawn(spool: Path, bodies: list[Any]) -> SpooledNodes:
     async def append() -> None:
         writer = SpoolWriter(spool)
