@@ -56,6 +56,11 @@ class Listener:
             task.cancel()
         self._listening.close()
 
+    def check(self) -> None:
+        """Raise what ended the listening, if anything did: better no receiver than a deaf one."""
+        if self._accepting.done():
+            self._accepting.result()
+
     async def wait_closed(self) -> None:
         """Until nothing is opened any more."""
         await asyncio.wait([self._accepting, *self._opening.values()])

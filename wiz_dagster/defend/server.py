@@ -80,6 +80,8 @@ class Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
+                # As long as for a first head; a proxy has to give up its idle connections sooner.
+                timeout_keep_alive=math.ceil(settings.seconds),
                 timeout_graceful_shutdown=math.ceil(settings.seconds) + GRACE_SECONDS,
             )
         )
@@ -91,7 +93,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's signature
         """As uvicorn's, with another listener."""
         await self.lifespan.startup()
-        listener = Listener(
+        self._listener = Listener(
             self._listening,
             self._protocol,
             self._context,
@@ -100,8 +102,13 @@ class Server(uvicorn.Server):
             self._most_connections,
             self._bounds.refusals,
         )
-        self.servers = [listener]  # type: ignore[list-item]
+        self.servers = [self._listener]  # type: ignore[list-item]
         self.started = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: whether it is time to stop."""
+        self._listener.check()
+        return await super().on_tick(counter)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
