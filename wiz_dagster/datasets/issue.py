@@ -16,18 +16,17 @@ from typing import Any
 from wiz_dagster.datasets.base import Dataset, Node, Walk
 from wiz_dagster.datasets.issue_entity import put_entities
 from wiz_dagster.datasets.issue_lists import (
-    account,
-    first_description,
+    ACCOUNTS,
+    PROJECTS,
+    RULES,
     no_null_text,
     note,
     people,
     renamed_items,
-    rules,
     ticket,
 )
 from wiz_dagster.ecs.columns import Columns, Values, copy_to, pluck
 from wiz_dagster.ecs.options import EcsOptions
-from wiz_dagster.ecs.projects import project
 from wiz_dagster.ecs.values import as_text, is_empty
 
 OLDER_KEYS = {
@@ -65,6 +64,10 @@ KEYWORDS = {
     "environments": "wiz.issue.environments",
     "groupingType": "wiz.issue.grouping_type",
 }
+BOOLEANS = {
+    "hasCodeRemediation": "wiz.issue.has_code_remediation",
+    "validatedAsExploitable": "wiz.issue.validated_as_exploitable",
+}
 RESOLVER = frozenset({"type", "user", "serviceAccount"})
 USER = frozenset({"id", "name", "email"})
 ACCOUNT = frozenset({"id", "name"})
@@ -74,10 +77,9 @@ KEYS = frozenset(
         "id",
         *KEYWORDS,
         *DATES,
+        *BOOLEANS,
         "createdAt",
         "statusChangedAt",
-        "hasCodeRemediation",
-        "validatedAsExploitable",
         "resolvedBy",
         "assignee",
         "cloudAccounts",
@@ -95,31 +97,27 @@ def transform(nodes: Sequence[Node], options: EcsOptions) -> Columns:
     columns.constant("event", "event.kind")
     columns.constant(["configuration"], "event.category")
     columns.constant(["info"], "event.type")
-    ids = columns.keyword(pluck(nodes, "id"), "id", "event.id", *copy_to(copies, "wiz.issue.id"))
+    ids = columns.keyword(columns.nodes["id"], "id", "event.id", *copy_to(copies, "wiz.issue.id"))
     columns.put([_url(item) for item in ids], "event.url")
-    _times(columns, nodes, options)
-    keywords = {key: columns.keyword(pluck(nodes, key), key, path) for key, path in KEYWORDS.items()}
+    _times(columns, options)
+    keywords = {key: columns.keyword(columns.nodes[key], key, path) for key, path in KEYWORDS.items()}
     for key, known in (("status", STATUSES), ("severity", SEVERITIES), ("type", TYPES)):
         columns.expect(keywords[key], key, known)
-    columns.boolean(pluck(nodes, "hasCodeRemediation"), "hasCodeRemediation", "wiz.issue.has_code_remediation")
-    columns.boolean(
-        pluck(nodes, "validatedAsExploitable"), "validatedAsExploitable", "wiz.issue.validated_as_exploitable"
-    )
-    put_entities(columns, _newest(nodes, "entitySnapshot"), copies)
-    _lists(columns, nodes)
-    _resolvers(columns, nodes)
+    for key, path in BOOLEANS.items():
+        columns.boolean(columns.nodes[key], key, path)
+    put_entities(columns, _newest(columns, "entitySnapshot"), copies)
+    _lists(columns)
+    _resolvers(columns)
     return columns
 
 
-def _newest(nodes: Sequence[Node], key: str) -> Values:
+def _newest(columns: Columns, key: str) -> Values:
     """The key's values; where one says nothing, what older versions of the API have in its place."""
-    values = pluck(nodes, key)
+    values = columns.nodes[key]
     for older in OLDER_KEYS[key]:
-        if any(older in node for node in nodes):
-            values = [
-                _as_item(node.get(older)) if is_empty(value) else value
-                for node, value in zip(nodes, values, strict=True)
-            ]
+        if older in columns.nodes.keys:
+            pairs = zip(values, columns.nodes[older], strict=True)
+            values = [_as_item(old) if is_empty(value) else value for value, old in pairs]
     return values
 
 
@@ -136,41 +134,36 @@ def _url(issue_id: Any) -> str | None:
     return f"https://app.wiz.io/issues#~(filters~(status~())~issue~'{text})"
 
 
-def _times(columns: Columns, nodes: Sequence[Node], options: EcsOptions) -> None:
-    copies = options.preserve_duplicate_custom_fields
-    changed = columns.date(
-        pluck(nodes, "statusChangedAt"), "statusChangedAt", *copy_to(copies, "wiz.issue.status.changed_at")
-    )
-    created = columns.date(
-        pluck(nodes, "createdAt"), "createdAt", "event.created", *copy_to(copies, "wiz.issue.created_at")
-    )
-    dates = {key: columns.date(pluck(nodes, key), key, f"wiz.issue.{target}") for key, target in DATES.items()}
+def _times(columns: Columns, options: EcsOptions) -> None:
+    copies, nodes = options.preserve_duplicate_custom_fields, columns.nodes
+    changed = columns.date(nodes["statusChangedAt"], "statusChangedAt", *copy_to(copies, "wiz.issue.status.changed_at"))
+    created = columns.date(nodes["createdAt"], "createdAt", "event.created", *copy_to(copies, "wiz.issue.created_at"))
+    dates = {key: columns.date(nodes[key], key, f"wiz.issue.{target}") for key, target in DATES.items()}
     candidates = [("statusChangedAt", changed), ("createdAt", created), ("updatedAt", dates["updatedAt"])]
     columns.main_date(candidates, options.fetched_timestamp)
 
 
-def _lists(columns: Columns, nodes: Sequence[Node]) -> None:
-    for key, target, rename in (
-        ("projects", "projects", project),
-        ("serviceTickets", "service_tickets", ticket),
-        ("notes", "notes", note),
-    ):
-        values = no_null_text(_newest(nodes, key))
-        columns.put(renamed_items(columns, values, rename), f"wiz.issue.{target}")
-    columns.put([people(notes) for notes in columns.by_path["wiz.issue.notes"]], "related.user")
-    source_rules = rules(columns, no_null_text(_newest(nodes, "sourceRules")))
-    columns.put(source_rules, "wiz.issue.source_rules")
-    columns.put([first_description(item) for item in source_rules], "message")
-    accounts = renamed_items(columns, pluck(nodes, "cloudAccounts"), account)
+def _lists(columns: Columns) -> None:
+    (projects,) = PROJECTS.columns(columns, no_null_text(_newest(columns, "projects")))
+    columns.put(projects, "wiz.issue.projects")
+    tickets = no_null_text(_newest(columns, "serviceTickets"))
+    columns.put(renamed_items(columns, tickets, ticket), "wiz.issue.service_tickets")
+    notes = renamed_items(columns, no_null_text(_newest(columns, "notes")), note)
+    columns.put(notes, "wiz.issue.notes")
+    columns.put([None if item is None else people(item) for item in notes], "related.user")
+    rules, descriptions = RULES.columns(columns, no_null_text(_newest(columns, "sourceRules")))
+    columns.put(rules, "wiz.issue.source_rules")
+    columns.put(descriptions, "message")
+    (accounts,) = ACCOUNTS.columns(columns, columns.nodes["cloudAccounts"])
     columns.put(accounts, "wiz.issue.cloud_accounts")
 
 
-def _resolvers(columns: Columns, nodes: Sequence[Node]) -> None:
-    resolvers = columns.objects(pluck(nodes, "resolvedBy"), "resolvedBy", RESOLVER)
+def _resolvers(columns: Columns) -> None:
+    resolvers = columns.objects(columns.nodes["resolvedBy"], "resolvedBy", RESOLVER)
     columns.keyword(pluck(resolvers, "type"), "resolvedBy.type", "wiz.issue.resolved_by.type")
     users = columns.objects(pluck(resolvers, "user"), "resolvedBy.user", USER)
     accounts = columns.objects(pluck(resolvers, "serviceAccount"), "resolvedBy.serviceAccount", ACCOUNT)
-    assignees = columns.objects(pluck(nodes, "assignee"), "assignee", ASSIGNEE)
+    assignees = columns.objects(columns.nodes["assignee"], "assignee", ASSIGNEE)
     for objects, source, target, key, name in (
         (users, "resolvedBy.user", "resolved_by.user", "id", "id"),
         (users, "resolvedBy.user", "resolved_by.user", "name", "name"),

@@ -6,7 +6,8 @@ The issue around it is `issue.py`'s matter.
 from __future__ import annotations
 
 from wiz_dagster.datasets.issue_lists import no_null_text
-from wiz_dagster.ecs.columns import Columns, Values, copy_to, pluck
+from wiz_dagster.ecs.columns import Columns, Values, copy_to
+from wiz_dagster.ecs.tables import Table
 from wiz_dagster.ecs.values import URL_PARTS, url_parts
 
 KEYWORDS = {
@@ -35,22 +36,20 @@ KEYS = frozenset({*KEYWORDS, "cloudPlatform", "createdAt", "region", "subscripti
 
 def put_entities(columns: Columns, values: Values, copies: bool) -> None:
     """Fill the fields of each issue's resource (`copies`: those too that repeat an ECS field)."""
-    entities = columns.objects(values, "entitySnapshot", KEYS)
+    entities = Table(columns.objects(values, "entitySnapshot", KEYS))
     prefix = "wiz.issue.entity_snapshot"
     for key, paths in KEYWORDS.items():
-        columns.keyword(pluck(entities, key), f"entitySnapshot.{key}", *paths)
+        columns.keyword(entities[key], f"entitySnapshot.{key}", *paths)
     columns.keyword(
-        pluck(entities, "cloudPlatform"),
+        entities["cloudPlatform"],
         "entitySnapshot.cloudPlatform",
         "cloud.provider",
         *copy_to(copies, f"{prefix}.cloud.platform"),
     )
-    columns.keyword(
-        pluck(entities, "region"), "entitySnapshot.region", "cloud.region", *copy_to(copies, f"{prefix}.region")
-    )
-    columns.date(pluck(entities, "createdAt"), "entitySnapshot.createdAt", f"{prefix}.created_at")
-    columns.put(no_null_text(pluck(entities, "tags")), f"{prefix}.tags")
-    columns.put(no_null_text(pluck(entities, "subscriptionTags")), f"{prefix}.subscription.tags")
-    urls = [url_parts(url) if type(url) is str and url else {} for url in pluck(entities, "cloudProviderURL")]
+    columns.keyword(entities["region"], "entitySnapshot.region", "cloud.region", *copy_to(copies, f"{prefix}.region"))
+    columns.date(entities["createdAt"], "entitySnapshot.createdAt", f"{prefix}.created_at")
+    columns.put(no_null_text(entities["tags"]), f"{prefix}.tags")
+    columns.put(no_null_text(entities["subscriptionTags"]), f"{prefix}.subscription.tags")
+    urls = Table([url_parts(url) if type(url) is str and url else {} for url in entities["cloudProviderURL"]])
     for part in URL_PARTS:
-        columns.put(pluck(urls, part), f"url.{part}")
+        columns.put(urls[part], f"url.{part}")

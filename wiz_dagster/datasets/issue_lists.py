@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from wiz_dagster.ecs.columns import Columns, Node, Shape, Values, fitted, holds_no_object
+from wiz_dagster.ecs.projects import project
+from wiz_dagster.ecs.pruning import Remembered
 from wiz_dagster.ecs.values import distinct_texts, is_empty, timestamp
 
 Rename = Callable[[Columns, int, Node], Any]
@@ -58,16 +60,15 @@ def no_null_text(values: Values) -> Values:
 
 
 def renamed_items(columns: Columns, values: Values, rename: Rename) -> Values:
-    """Each value with the objects in it renamed: a list of objects, a single one; anything else stays as it is."""
-    renamed: Values = []
-    for row, value in enumerate(values):
-        if type(value) is list:
-            renamed.append([rename(columns, row, item) if type(item) is dict else item for item in value])
-        elif type(value) is dict:
-            renamed.append(rename(columns, row, value))
-        else:
-            renamed.append(value)
-    return renamed
+    """Each value with the objects in it renamed."""
+    return [None if value is None else _renamed(rename, columns, row, value) for row, value in enumerate(values)]
+
+
+def _renamed(rename: Rename, columns: Columns, row: int, value: Any) -> Any:
+    """A list of objects, or a single one, renamed; anything else stays as it is."""
+    if type(value) is list:
+        return [rename(columns, row, item) if type(item) is dict else item for item in value]
+    return rename(columns, row, value) if type(value) is dict else value
 
 
 def note(columns: Columns, row: int, item: Node) -> Any:
@@ -107,17 +108,13 @@ def people(notes: Any) -> list[str] | None:
     return distinct_texts([user.get(key) for key in ("name", "email") for user in users])
 
 
-def rules(columns: Columns, values: Values) -> Values:
-    """The source rules of each node, with the keys that have a place; a single object is a list of one."""
-    return [
-        [_rule(columns, row, item) for item in _rule_items(columns, row, value)] or None
-        for row, value in enumerate(values)
-    ]
+def source_rules(columns: Columns, row: int, value: Any) -> tuple[Any, ...]:
+    """The rules with the keys that have a place, and their first description that says something.
 
-
-def first_description(source_rules: list[Node] | None) -> Any:
-    """The first description of the (renamed) rules that says something."""
-    return next((rule["description"] for rule in source_rules or () if "description" in rule), None)
+    A single object is a list of one.
+    """
+    rules = [_rule(columns, row, item) for item in _rule_items(columns, row, value)]
+    return rules, next((rule["description"] for rule in rules if "description" in rule), None)
 
 
 def _rule_items(columns: Columns, row: int, value: Any) -> list[Node]:
@@ -156,3 +153,13 @@ def _rename(columns: Columns, row: int, source: str, item: Node, key: str, targe
     if key in item:
         columns.set_aside(row, f"{source}.{target}", item.get(target))
         item[target] = item.pop(key)
+
+
+def _remembered(rename: Rename) -> Remembered:
+    return Remembered(lambda columns, row, value: (_renamed(rename, columns, row, value),))
+
+
+RULES = Remembered(source_rules, width=2)
+PROJECTS = _remembered(project)
+ACCOUNTS = _remembered(account)
+"""What is the same in many issues."""

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any
 
+from wiz_dagster.ecs.tables import Table
 from wiz_dagster.ecs.values import LARGEST, MAX_DEPTH, boolean, is_empty, is_ip, number, timestamp
 
 Node = dict[str, Any]
@@ -25,15 +26,16 @@ LONGEST_NAME = 64
 _OF_GRAPHQL = frozenset({"__typename"})
 """What any object may have besides."""
 _NOTHING: Node = {}
+_SAYS_NOTHING = frozenset({None, ""})
 _SCALARS = frozenset({str, int, float, bool, type(None)})
-_TEXTS = frozenset({str, type(None)})
 _NUMBERS = frozenset({float, int, type(None)})
+_WHOLE = frozenset({int, type(None)})
 _BOOLEANS = frozenset({bool, type(None)})
 
 
 def pluck(objects: Sequence[Node], key: str) -> Values:
     """The value of a key in each object, None where it has none."""
-    return [item.get(key) for item in objects]
+    return [item.get(key) for item in objects] if any(objects) else [None] * len(objects)
 
 
 def copy_to(wanted: bool, path: str) -> tuple[str, ...]:
@@ -51,7 +53,9 @@ class Columns:
         self._unmapped: list[Node | None] = [None] * len(nodes)
         self._repeated: set[tuple[int, str]] = set()
         self.by_path[f"{root}.unmapped"] = self._unmapped
-        if not known_keys.issuperset(set().union(*nodes)):
+        self.nodes = Table(nodes)
+        """The columns of the nodes' own keys."""
+        if not known_keys.issuperset(self.nodes.keys):
             for row, node in enumerate(nodes):
                 for key in node:
                     if key not in known_keys:
@@ -83,15 +87,14 @@ class Columns:
 
     def long(self, values: Values, source: str, *paths: str) -> Values:
         """A column of whole numbers."""
-        values = self._checked(values, source, lambda value: type(value) is int and value in LONG)
+        if not (_WHOLE.issuperset(map(type, values)) and _within(values, LONG.start, LONG.stop - 1)):
+            values = self._checked(values, source, lambda value: type(value) is int and value in LONG)
         self.put(values, *paths)
         return values
 
     def double(self, values: Values, source: str, *paths: str) -> Values:
         """A column of numbers or lists of them, for a field of type `double` or `float`; texts of numbers are read."""
-        if not _NUMBERS.issuperset(map(type, values)) or not all(
-            -LARGEST <= value <= LARGEST for value in values if value is not None
-        ):
+        if not (_NUMBERS.issuperset(map(type, values)) and _within(values, -LARGEST, LARGEST)):
             values = self._converted(values, source, number)
         self.put(values, *paths)
         return values
@@ -155,13 +158,18 @@ class Columns:
     def expect(self, values: Iterable[Any], source: str, known: frozenset[str]) -> None:
         """Count the texts that are none of the known values of an enumeration."""
         values = list(values)
-        if _TEXTS.issuperset(map(type, values)) and known.issuperset(filter(None, values)):
-            return
+        try:
+            if not set(values).difference(known, _SAYS_NOTHING):
+                return
+        except TypeError:  # a list, which can't be in a set
+            pass
         for value in values:
             if type(value) is str and value not in known and value:
                 self.drift[f"unknown value: {source}={value[:LONGEST_NAME]}"] += 1
 
     def _checked(self, values: Values, source: str, fits: Callable[[Any], bool]) -> Values:
+        if values.count(None) == len(values):
+            return values
         checked = list(values)
         for row, value in enumerate(values):
             if value is not None and not fits(value):
@@ -171,8 +179,11 @@ class Columns:
 
     def _converted(self, values: Values, source: str, convert: Callable[[Any], Any]) -> Values:
         """The values as `convert` makes them; what it makes None of is set aside."""
+        empty = values.count(None)
+        if empty == len(values):
+            return values
         converted = [None if value is None else convert(value) for value in values]
-        if converted.count(None) != values.count(None):
+        if converted.count(None) != empty:
             for row, (value, made) in enumerate(zip(values, converted, strict=True)):
                 if made is None:
                     self.set_aside(row, source, value)
@@ -189,6 +200,11 @@ class Columns:
         else:
             kept[source] = [kept[source], value]
             self._repeated.add((row, source))
+
+
+def _within(numbers: Values, least: float, most: float) -> bool:
+    known = [value for value in numbers if value is not None]
+    return not known or (min(known) >= least and max(known) <= most)
 
 
 def fitted(columns: Columns, row: int, source: str, value: Any, shape: Shape) -> Any:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import orjson
 import pandas as pd
 
-from wiz_dagster.ecs.values import pruned
+from wiz_dagster.ecs.pruning import pruned_cells
 
 Nest = Callable[[Iterable[tuple[Any, ...]]], Iterator[dict[str, Any]]]
 
@@ -29,16 +30,9 @@ def iter_documents(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
     Raises:
         ValueError: one column's path is the beginning of another's.
     """
-    paths = tuple(sorted(frame.columns))
-    columns = [_pruned_cells(frame[path].tolist()) for path in paths]
-    return nesting(paths)(zip(*columns, strict=True))
-
-
-def _pruned_cells(cells: list[Any]) -> list[Any]:
-    types = set(map(type, cells))
-    if dict in types or list in types:
-        return [pruned(cell) if cell and type(cell) in (dict, list) else cell for cell in cells]
-    return cells
+    columns = zip(frame.columns, frame.to_numpy(dtype=object).T.tolist(), strict=True)
+    cells = sorted(columns, key=itemgetter(0))
+    return nesting(tuple(path for path, _ in cells))(zip(*[pruned_cells(values) for _, values in cells], strict=True))
 
 
 @lru_cache(maxsize=64)

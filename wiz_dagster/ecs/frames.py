@@ -8,13 +8,15 @@ integers, lists and objects stay themselves.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import orjson
 import pandas as pd
 
-from wiz_dagster.ecs.columns import Columns, Node
+from wiz_dagster.ecs.columns import Columns, Node, Values
 from wiz_dagster.ecs.fields import ECS_VERSION
 from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster.errors import PermanentError
@@ -62,16 +64,23 @@ def make_frame(dataset: HasTransform, lines: Sequence[bytes], options: EcsOption
 def frame_nodes(dataset: HasTransform, nodes: Sequence[Node], lines: Sequence[bytes], options: EcsOptions) -> EcsFrame:
     """The ECS frame of nodes that are parsed already; `lines` are their texts, in the same order."""
     columns = dataset.transform(nodes, options)
-    columns.drift += _gone(nodes, dataset.selected_keys())
+    columns.drift += _gone(columns, dataset.selected_keys())
     columns.constant(ECS_VERSION, "ecs.version")
     tags: list[Any] | None = list(options.tags) or None
     columns.constant(tags, "tags")
     if options.preserve_original_event:
         columns.put([line.decode() for line in lines], "event.original")
-    return EcsFrame(pd.DataFrame(columns.by_path, dtype=object), columns.drift)
+    return EcsFrame(_frame(columns.by_path), columns.drift)
 
 
-def _gone(nodes: Sequence[Node], selected: frozenset[str]) -> Counter[str]:
+def _frame(by_path: Mapping[str, Values]) -> pd.DataFrame:
+    """Made of one block of cells: pandas takes each column of a dict by itself, which is half as fast."""
+    rows = {len(values) for values in by_path.values()}
+    (count,) = rows
+    cells = np.fromiter(chain.from_iterable(by_path.values()), dtype=object, count=count * len(by_path))
+    return pd.DataFrame(cells.reshape(len(by_path), count).T, columns=list(by_path), dtype=object, copy=False)
+
+
+def _gone(columns: Columns, selected: frozenset[str]) -> Counter[str]:
     """How many nodes lack a selected key altogether, by key; null is an answer."""
-    gone = selected - selected.intersection(*nodes)
-    return Counter({f"missing key: {key}": sum(key not in node for node in nodes) for key in gone})
+    return Counter({f"missing key: {key}": count for key, count in columns.nodes.lacking(selected).items()})

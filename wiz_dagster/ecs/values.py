@@ -1,4 +1,4 @@
-"""Single values: times, texts of odd values, URL parts, pruning of what is empty.
+"""Single values: times, texts of odd values, URL parts.
 
 Everything here is total: any value that JSON can hold gives a result, never an exception. Columns of values are
 `columns.py`'s matter, whole documents `documents.py`'s.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -56,7 +57,10 @@ def timestamp(value: Any) -> str | None:
     if type(value) is not str:
         return None
     try:
-        if value[4:17:3] == "--T::" and value[-1:] == "Z":  # Wiz's own form
+        if value[4:20:3] == "--T::." and 23 < len(value) < 28 and value[-1] == "Z":  # Wiz's usual form
+            datetime.fromisoformat(value)
+            return f"{value[:23]}Z"
+        if value[4:17:3] == "--T::" and value[-1:] == "Z":
             fraction = value[20:-1]
             if (value[19:20] == "." and fraction.isdecimal() and fraction.isascii()) or len(value) == 20:
                 datetime.fromisoformat(value[:19])
@@ -94,10 +98,16 @@ def boolean(value: Any) -> bool | None:
 
 def is_ip(value: Any) -> bool:
     """Whether Elasticsearch takes the value into a field of type `ip` (it knows no zone ids)."""
-    if type(value) is not str or "%" in value:
+    return type(value) is str and _is_address(value)
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_address(text: str) -> bool:
+    """Remembered, since the same addresses come again and again."""
+    if "%" in text:
         return False
     try:
-        ip_address(value)
+        ip_address(text)
     except ValueError:
         return False
     return True
@@ -138,36 +148,6 @@ def distinct(values: list[Any]) -> list[Any] | None:
 def is_empty(value: Any) -> bool:
     """Whether a value says nothing: None, an empty text, list or object. 0 and False say something."""
     return not value and (value is None or value != 0)
-
-
-def pruned(value: Any, depth: int = 0) -> Any:
-    """The list or object without what is empty, at every level; empty when nothing is left.
-
-    Below `MAX_DEPTH` levels a list or object becomes its JSON text.
-    """
-    if depth >= MAX_DEPTH:
-        return as_text(value)
-    if type(value) is list:
-        return [item for item in [_pruned_item(item, depth + 1) for item in value] if item is not None]
-    kept: dict[str, Any] = {}
-    for key, item in value.items():
-        kind = type(item)
-        if kind is str:
-            if item:
-                kept[key] = item
-        elif kind is dict or kind is list:
-            if item and (below := pruned(item, depth + 1)):
-                kept[key] = below
-        elif item is not None:
-            kept[key] = item
-    return kept
-
-
-def _pruned_item(item: Any, depth: int) -> Any:
-    """One value of a list, None when it is empty."""
-    if type(item) is dict or type(item) is list:
-        return (pruned(item, depth) or None) if item else None
-    return item if item != "" else None
 
 
 def url_parts(url: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wiz_dagster.ecs.pruning import pruned
 from wiz_dagster.ecs.values import (
     MAX_DEPTH,
     TOO_DEEP,
@@ -14,7 +15,6 @@ from wiz_dagster.ecs.values import (
     is_empty,
     is_ip,
     number,
-    pruned,
     timestamp,
     url_parts,
 )
