@@ -85,7 +85,8 @@ def _backfill(
             job = definitions.resolve_job_def(f"{dataset.name}_job")
             for day in days[dataset.name]:
                 progress.update(task, description=f"{dataset.name} {day}")
-                figures.append(backfill_day(instance, job, dataset, day, tenant, holdings))
+                growing = not dataset.snapshot and day not in state.days
+                figures.append(backfill_day(instance, job, dataset, day, tenant, holdings, growing=growing))
                 progress.advance(task)
     return figures
 

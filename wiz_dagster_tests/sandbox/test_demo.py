@@ -17,7 +17,7 @@ from dagster import DagsterInstance, DagsterRunStatus
 from wiz_dagster.datasets import DATASETS, PULLED
 from wiz_dagster.errors import TransientError
 from wiz_dagster.reconciliation import CHECK_JOB
-from wiz_dagster.sandbox import demo_defend, services, state
+from wiz_dagster.sandbox import demo_defend, figures, services, state
 from wiz_dagster.sandbox.demo import run_demo
 from wiz_dagster.settings import ElasticsearchSettings
 
@@ -157,6 +157,20 @@ def test_figures_that_disagree_with_the_tenant_fail_the_demo(
     printed = capsys.readouterr().out
     assert re.search(r"audit \S+: landed is \d+, the tenant has 15 nodes", printed)
     assert "issue 2" not in printed.split("Dagster:")[1]
+
+
+def test_only_of_the_day_that_was_not_over_may_more_be_landed_than_the_demo_s_tenant_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], one_day: None
+) -> None:
+    assert run_demo(tmp_path, FILES, FEW)
+    capsys.readouterr()
+    true_nodes = figures.true_nodes
+    monkeypatch.setattr(figures, "true_nodes", lambda *of: list(true_nodes(*of))[1:])
+    assert not run_demo(tmp_path, FILES, FEW)
+    wrong = re.findall(r"^(\S+) (\S+): landed is", capsys.readouterr().out, re.MULTILINE)
+    today = json.loads((tmp_path / "state.json").read_text())["moment"][:10]
+    assert {name for name, _ in wrong} == {dataset.name for dataset in PULLED}
+    assert ("detection", today) not in wrong
 
 
 def test_an_unreachable_cluster_ends_the_demo_at_once(tmp_path: Path) -> None:
