@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import zlib
 
 from starlette.requests import Request
@@ -44,10 +45,14 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
 
 def count_objects(body: bytes) -> int:
     """How many JSON objects: one, or as many as the array has. Raises `Refused` where it is anything else."""
+    # A body of a million lists takes eight times as long when they are searched for cycles while they are built.
+    gc.disable()
     try:
         value = read_json(body)
     except ValueError:  # nested too deeply, too
         raise Refused(NOT_JSON) from None
+    finally:
+        gc.enable()
     if isinstance(value, dict):
         return 1
     if isinstance(value, list) and all(isinstance(one, dict) for one in value):
