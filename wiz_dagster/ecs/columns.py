@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
+from itertools import chain
 from typing import Any
 
 from wiz_dagster.ecs.tables import Table
@@ -26,9 +27,10 @@ LONGEST_NAME = 64
 _OF_GRAPHQL = frozenset({"__typename"})
 """What any object may have besides."""
 _NOTHING: Node = {}
-_SAYS_NOTHING = frozenset({None, ""})
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _NUMBERS = frozenset({float, int, type(None)})
+_SCALARS_AND_LISTS = _SCALARS | {list}
+_OBJECTS = frozenset({dict, type(None)})
 _WHOLE = frozenset({int, type(None)})
 _BOOLEANS = frozenset({bool, type(None)})
 
@@ -80,7 +82,7 @@ class Columns:
 
     def keyword(self, values: Values, source: str, *paths: str) -> Values:
         """A column of texts, numbers, booleans or lists of them; objects are set aside."""
-        if not _SCALARS.issuperset(map(type, values)):
+        if not _SCALARS.issuperset(map(type, values)) and not _are_lists_of_scalars(values):
             values = self._checked(values, source, holds_no_object)
         self.put(values, *paths)
         return values
@@ -133,10 +135,13 @@ class Columns:
 
         So are keys of the objects that aren't known; None: an object may have any.
         """
+        if values.count(None) == len(values):
+            return [_NOTHING] * len(values)
         if not {dict}.issuperset(map(type, values)):
-            for row, value in enumerate(values):
-                if type(value) is not dict:
-                    self.set_aside(row, source, value)
+            if not _OBJECTS.issuperset(map(type, values)):
+                for row, value in enumerate(values):
+                    if type(value) is not dict:
+                        self.set_aside(row, source, value)
             values = [value if type(value) is dict else _NOTHING for value in values]
         if known is not None and set().union(*values) - known - _OF_GRAPHQL:
             for row, value in enumerate(values):
@@ -159,13 +164,13 @@ class Columns:
         """Count the texts that are none of the known values of an enumeration."""
         values = list(values)
         try:
-            if not set(values).difference(known, _SAYS_NOTHING):
-                return
+            unknown = {value for value in set(values) if type(value) is str and value and value not in known}
         except TypeError:  # a list, which can't be in a set
-            pass
-        for value in values:
-            if type(value) is str and value not in known and value:
-                self.drift[f"unknown value: {source}={value[:LONGEST_NAME]}"] += 1
+            unknown = {value for value in values if type(value) is str and value and value not in known}
+        if unknown:
+            found = Counter(value for value in values if type(value) is str and value in unknown)
+            for value, count in found.items():
+                self.drift[f"unknown value: {source}={value[:LONGEST_NAME]}"] += count
 
     def _checked(self, values: Values, source: str, fits: Callable[[Any], bool]) -> Values:
         if values.count(None) == len(values):
@@ -200,6 +205,13 @@ class Columns:
         else:
             kept[source] = [kept[source], value]
             self._repeated.add((row, source))
+
+
+def _are_lists_of_scalars(values: Values) -> bool:
+    """Whether no value is an object, and no list holds more than scalars."""
+    if not _SCALARS_AND_LISTS.issuperset(map(type, values)):
+        return False
+    return _SCALARS.issuperset(map(type, chain.from_iterable([value for value in values if type(value) is list])))
 
 
 def _within(numbers: Values, least: float, most: float) -> bool:
