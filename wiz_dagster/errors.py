@@ -14,6 +14,10 @@ class PermanentError(WizDagsterError):
     """Running again can't change it: a wrong setting, a missing scope, a refused query, damaged data."""
 
 
+class DamagedError(PermanentError):
+    """A stored file isn't what was written; the message names it."""
+
+
 class TransientError(WizDagsterError):
     """May succeed when tried again: an unreachable host, a rate limit, a competing run."""
 

@@ -10,7 +10,7 @@ from io import BytesIO
 
 import orjson
 
-from wiz_dagster.errors import PermanentError
+from wiz_dagster.errors import DamagedError
 from wiz_dagster.landing.zone import LandingZone, day_folder
 
 # Of a day whose every document is refused, the first are enough to see why; the later lines go without the document.
@@ -58,7 +58,7 @@ def write_dead_letters(
 
 
 def read_dead_letters(zone: LandingZone, dataset: str, day: str, namespace: str) -> Iterator[DeadLetter]:
-    """The letters of the last write, none when nothing was refused; PermanentError when the file is damaged."""
+    """The letters of the last write, none when nothing was refused; DamagedError when the file is damaged."""
     path = _path(dataset, day, namespace)
     try:
         data = zone.store.read(path)
@@ -68,9 +68,7 @@ def read_dead_letters(zone: LandingZone, dataset: str, day: str, namespace: str)
         try:
             found = orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            raise PermanentError(
-                f"{path} in {zone.store.url} is damaged: delete it and write the day again."
-            ) from error
+            raise DamagedError(f"{path} in {zone.store.url} is damaged: delete it and write the day again.") from error
         document = None if found["document"] is None else orjson.dumps(found["document"])
         yield DeadLetter(found["id"], found["status"], found["type"], found["reason"], document)
 

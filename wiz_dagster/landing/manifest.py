@@ -6,14 +6,14 @@ format is refused, never guessed at.
 
 import hashlib
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Self
 from urllib.parse import urlsplit
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from wiz_dagster.errors import PermanentError
+from wiz_dagster.errors import DamagedError, PermanentError
 
 FORMAT = 1
 KEPT_FETCHES = 50
@@ -39,7 +39,7 @@ class _Record(BaseModel):
             return cls.model_validate(found)
         except (orjson.JSONDecodeError, ValidationError):
             # Without a cause: pydantic's message would quote values of the file.
-            raise PermanentError(f"{path} is damaged: it can't be read as {cls.__name__}; restore it.") from None
+            raise DamagedError(f"{path} is damaged: it can't be read as {cls.__name__}; restore it.") from None
 
 
 class Tenant(_Record):
@@ -55,7 +55,10 @@ class Tenant(_Record):
 
 
 class FetchInfo(_Record):
-    """What is known of a fetch when it starts: who asked when, for which window (half open, UTC), with which query."""
+    """What is known of a fetch when it starts: who asked when, for which window (half open, UTC), with which query.
+
+    `query_hash` covers the filters too: fetches of one hash ask for the same nodes.
+    """
 
     run_id: str
     fetched_at: datetime
@@ -84,7 +87,8 @@ def part_files(parts: Iterable[PartRecord]) -> set[str]:
 class FetchRecord(FetchInfo):
     """One whole fetch: `nodes` came, `new_nodes` of them weren't stored yet; `wiz_count` is what Wiz counted.
 
-    `null_nodes` are places in Wiz's lists that held nothing: nodes that exist and didn't come.
+    `null_nodes` are places in Wiz's lists that held nothing: nodes that exist and didn't come; `missing` are those that
+    Wiz counted beyond what came.
     """
 
     landing_id: str
@@ -96,12 +100,20 @@ class FetchRecord(FetchInfo):
     wiz_count: int | None
     warnings: tuple[str, ...]
     null_nodes: int = 0
+    missing: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether all came that Wiz announced."""
+        return not self.null_nodes and not self.missing
 
 
 class Manifest(_Record):
     """A landed day. `generation` grows by one whenever what it holds may change (0: landed, and nothing came so far).
 
     `superseded` are the parts of a snapshot's earlier sweeps: kept, but not part of what the day holds.
+    `covered` tells by query hash up to when complete fetches have asked for the day, from its start on without a gap;
+    it stands by itself since only the last fetches are kept.
     """
 
     format: int = FORMAT
@@ -112,6 +124,7 @@ class Manifest(_Record):
     parts: tuple[PartRecord, ...] = ()
     fetches: tuple[FetchRecord, ...] = ()
     superseded: tuple[PartRecord, ...] = ()
+    covered: dict[str, datetime] = Field(default_factory=dict)
 
     def with_fetch(self, fetch: FetchRecord, parts: tuple[PartRecord, ...]) -> "Manifest":
         """This manifest after one more fetch, which added `parts` (perhaps none)."""
@@ -122,6 +135,7 @@ class Manifest(_Record):
                 "generation": generation,
                 "parts": (*self.parts, *added),
                 "fetches": (*self.fetches, fetch)[-KEPT_FETCHES:],
+                "covered": {**self.covered, **self._covered_by(fetch)},
             }
         )
 
@@ -139,6 +153,13 @@ class Manifest(_Record):
                 "superseded": (*self.superseded, *self.parts),
             }
         )
+
+    def _covered_by(self, fetch: FetchRecord) -> dict[str, datetime]:
+        start = datetime.combine(date.fromisoformat(self.day), datetime.min.time(), UTC)
+        until = self.covered.get(fetch.query_hash, start)
+        if fetch.complete and fetch.window_start <= until:
+            return {fetch.query_hash: max(until, fetch.window_end)}
+        return {}
 
     def in_fetch_order(self) -> tuple[PartRecord, ...]:
         """The parts, the earliest fetched first: concurrent runs may have landed in another order."""

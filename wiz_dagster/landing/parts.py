@@ -11,7 +11,7 @@ from hashlib import sha256
 
 import zstandard
 
-from wiz_dagster.errors import PermanentError
+from wiz_dagster.errors import DamagedError
 from wiz_dagster.landing.manifest import FetchInfo, PartRecord
 from wiz_dagster.landing.node_index import ENTRY, Entries, read_entries
 from wiz_dagster.landing.stamps import new_stamp
@@ -19,6 +19,8 @@ from wiz_dagster.landing.store import Store
 
 MAX_NODES = 20_000
 MAX_COMPRESSED = 4_000_000
+ASIDE = ".damaged"
+"""What a damaged file's name gets at its end when it is kept aside; such files are never swept."""
 _LEVEL = 3
 _READ_BYTES = 1 << 20
 
@@ -72,13 +74,13 @@ class PartBuilder:
 
 
 def read_index(store: Store, folder: str, part: PartRecord) -> Entries:
-    """The part's index; PermanentError naming the file when it is damaged."""
+    """The part's index; DamagedError naming the file when it is damaged."""
     path = f"{folder}/{part.index_name}"
     return read_entries(_read_checked(store, path, part.nodes * ENTRY.itemsize, part.index_sha256))
 
 
 def read_lines(store: Store, folder: str, part: PartRecord) -> Iterator[bytes]:
-    """The part's lines in order, without newlines; PermanentError naming the file when it is damaged."""
+    """The part's lines in order, without newlines; DamagedError naming the file when it is damaged."""
     path = f"{folder}/{part.name}"
     data = _read_checked(store, path, part.size, part.sha256)
     count = 0
@@ -123,5 +125,5 @@ def _read_checked(store: Store, path: str, size: int, checksum: str) -> bytes:
     return data
 
 
-def _damaged(store: Store, path: str, how: str) -> PermanentError:
-    return PermanentError(f"{path} in {store.url} is damaged: {how}; restore it from a backup.")
+def _damaged(store: Store, path: str, how: str) -> DamagedError:
+    return DamagedError(f"{path} in {store.url} is damaged: {how}; restore it from a backup.")

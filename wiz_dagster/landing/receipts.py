@@ -67,5 +67,10 @@ def read_receipt(zone: LandingZone, dataset: str, day: str, namespace: str) -> R
     return Receipt(generation, body[_HEAD.size : middle].decode(), entries, orjson.loads(body[middle:end]))
 
 
+def delete_receipt(zone: LandingZone, dataset: str, day: str, namespace: str) -> None:
+    """Forget the last write, so that the next one looks at every document."""
+    zone.store.delete(_path(dataset, day, namespace))
+
+
 def _path(dataset: str, day: str, namespace: str) -> str:
     return f"{day_folder(dataset, day)}/receipt.{namespace}.bin"

@@ -13,6 +13,7 @@ from wiz_dagster.errors import PermanentError, TransientError
 from wiz_dagster.landing.landed_day import LandedDay
 from wiz_dagster.landing.landing_run import FetchFigures, LandingRun, LandReport, Nodes
 from wiz_dagster.landing.manifest import FetchInfo, Manifest, PartRecord, Tenant, part_files
+from wiz_dagster.landing.parts import ASIDE
 from wiz_dagster.landing.stamps import stamp_of
 from wiz_dagster.landing.store import Store, open_store
 from wiz_dagster.settings import read_landing_settings
@@ -105,7 +106,8 @@ class LandingZone:
         folder = day_folder(dataset, day)
         horizon = datetime.now(UTC) - SWEEP_AGE
         # Listed before the manifest is read: what is listed and lands meanwhile is then in the manifest.
-        old = [name for name in self.store.list(folder) if (stamp := stamp_of(name)) is not None and stamp < horizon]
+        names = [name for name in self.store.list(folder) if not name.endswith(ASIDE)]
+        old = [name for name in names if (stamp := stamp_of(name)) is not None and stamp < horizon]
         if not old:
             return []
         manifest, _ = self._manifest(folder)

@@ -73,6 +73,7 @@ def test_only_old_parts_that_no_manifest_names_are_swept(tmp_path: Path) -> None
     old += [".manifest.json.20260101T000000000000Z-1.tmp"]
     for name in old:
         (folder / name).write_bytes(b"x")
+    (folder / "part-20260101T000000000000Z-1.idx.damaged").write_bytes(b"kept aside")
     kept = {path.name for path in folder.iterdir()} - set(old)
     assert set(zone.sweep("issue", DAY)) == set(old)
     assert {path.name for path in folder.iterdir()} == kept
