@@ -95,6 +95,25 @@ def setup(only_print: bool) -> None:
 
 
 @wiz_dagster.command()
+@click.option("--from", "first", required=True, metavar="DAY", help="The first day, as YYYY-MM-DD.")
+@click.option("--to", "last", required=True, metavar="DAY", help="The last day.")
+@click.option("--dataset", "datasets", multiple=True, metavar="D", help="Only this one; can be repeated.")
+@click.option("--repair", is_flag=True, help="Mend what differs; the exit code is then for what could not be mended.")
+def verify(first: str, last: str, datasets: tuple[str, ...], repair: bool) -> None:
+    """Compare landing zone and Elasticsearch over a range of days; exit 1 when anything differs.
+
+    Landed files are read to the end, documents compared one by one with what the landed nodes make today. A line a day
+    that differs, with what mends it, and a summary. The latest views are no part of it.
+    """
+    from wiz_dagster.verify import Verification
+
+    verification = Verification(os.environ, first, last, datasets, repair=repair)
+    for line in verification.lines():
+        click.echo(line)
+    sys.exit(int(not verification.agrees))
+
+
+@wiz_dagster.command()
 def receiver() -> None:
     """Take Wiz Defend's webhook: each event is on disk before it is answered; until Ctrl-C or SIGTERM."""
     from wiz_dagster.defend.server import run_receiver

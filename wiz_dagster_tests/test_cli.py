@@ -27,7 +27,7 @@ def wiz_dagster(*arguments: str, stdin: str = "", **environment: str) -> subproc
 def test_help_lists_the_commands() -> None:
     outcome = wiz_dagster("--help")
     assert outcome.returncode == 0
-    for command in ("demo", "dev", "doctor", "receiver", "recover", "sandbox", "setup", "transform"):
+    for command in ("demo", "dev", "doctor", "receiver", "recover", "sandbox", "setup", "transform", "verify"):
         assert f"  {command} " in outcome.stdout
 
 
