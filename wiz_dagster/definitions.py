@@ -20,6 +20,7 @@ from wiz_dagster.elasticsearch.latest_views import view_of
 from wiz_dagster.landing.io_manager import LandingIOManager
 from wiz_dagster.latest import latest_asset
 from wiz_dagster.partitions import daily
+from wiz_dagster.pruning import Ours, prune_job, prune_schedule
 from wiz_dagster.reconciliation import CHECK_JOB, CHECK_KEY, detections_check
 from wiz_dagster.resources import WizResource
 from wiz_dagster.schedules import check_schedule, daily_schedule
@@ -72,11 +73,19 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
         else:
             schedules.append(daily_schedule(dataset, job.name, partitions, chosen.lookback))
 
+    pruning = prune_job(
+        Ours(
+            jobs={job.name for job in jobs},
+            assets={key for one in assets for key in one.keys},
+            checks={key for one in (*assets, *checks) for key in one.check_keys},
+        ),
+        settings.keep_runs_days,
+    )
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        jobs=jobs,
-        schedules=schedules,
+        jobs=[*jobs, pruning],
+        schedules=[*schedules, prune_schedule(pruning)],
         sensors=sensors,
         resources=_resources(environment),
         executor=dg.in_process_executor,

@@ -174,6 +174,7 @@ class PipelineSettings(Settings):
     namespace: Namespace = Field(default="default", alias="WIZ_NAMESPACE")
     config: ExistingFile | None = Field(default=None, alias="WIZ_CONFIG")
     geoip_database: ExistingFile | None = Field(default=None, alias="WIZ_GEOIP_DATABASE")
+    keep_runs_days: int = Field(default=30, ge=1, alias="WIZ_KEEP_RUNS_DAYS")
 
 
 _Model = TypeVar("_Model", bound=Settings)
