@@ -17,6 +17,7 @@ from elasticsearch import Elasticsearch
 from wiz_dagster.elasticsearch import partition as partition_module
 from wiz_dagster.errors import PermanentError, SettingsError, TransientError
 from wiz_dagster.landing.landed_day import LandedDay
+from wiz_dagster.landing.landing_run import LandingRun
 from wiz_dagster.landing.manifest import FetchInfo, Tenant
 from wiz_dagster.landing.store import open_store
 from wiz_dagster.landing.zone import LandingZone
@@ -119,7 +120,7 @@ def assert_mended(scene: Scene, before: dict[tuple[str, str], dict[str, Any]]) -
     outcome = scene.verify(repair=True)
     assert outcome.agrees, outcome
     assert outcome.lines[-1] == f"issue {YESTERDAY}: mended"
-    assert "1 days differed, 1 of them mended" in outcome.summary
+    assert "1 day differed, 1 of them mended" in outcome.summary
     after = {document_id: document for (_, document_id), document in scene.documents().items()}
     assert after == {document_id: document for (_, document_id), document in before.items()}
     again = scene.verify()
@@ -131,7 +132,7 @@ def test_a_day_that_was_written_agrees(written: Scene) -> None:
     count = len(written.documents())
     outcome = written.verify()
     assert (outcome.agrees, outcome.lines) == (True, [])
-    assert outcome.summary == f"1 days of issue, {count} documents: all agree"
+    assert outcome.summary == f"1 day of issue, {count} documents: all agree"
 
 
 def test_all_datasets_are_compared_unless_some_are_named(scene: Scene) -> None:
@@ -161,7 +162,7 @@ def test_documents_that_are_missing_changed_and_added_are_told_apart_and_mended(
         f"1 with a foreign id (not ours); "
         f"mend it with: wiz-dagster verify --from {YESTERDAY} --to {YESTERDAY} --dataset issue --repair"
     )
-    assert "1 days differ" in outcome.summary
+    assert "1 day with differences" in outcome.summary
     assert "somebody was here" in str(written.documents())  # without --repair, nothing is touched
     assert_mended(written, before)
 
@@ -277,6 +278,23 @@ def test_while_wiz_cant_be_asked_a_damaged_part_costs_nothing(written: Scene) ->
     assert written.documents() == before
 
 
+def test_what_lands_while_a_part_is_fetched_again_stays(written: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = written.documents()
+    written.file("part-*.zst").unlink()
+    check, landed = LandingRun.check_parts, []
+
+    def land_first(run: LandingRun) -> None:
+        if not landed:
+            landed.append(True)
+            written.land({"id": "new", "status": "OPEN", "updatedAt": NOW.isoformat(), "createdAt": NOW.isoformat()})
+        check(run)
+
+    monkeypatch.setattr(LandingRun, "check_parts", land_first)
+    outcome = written.verify(repair=True)
+    assert outcome.agrees, outcome
+    assert len(written.documents()) == len(before) + 1
+
+
 def test_a_sweep_of_today_is_swept_again_and_one_of_another_day_is_for_the_backup(scene: Scene) -> None:
     assert scene.pipeline.run(POSTURE, TODAY).success
     before = scene.documents(POSTURE, TODAY)
@@ -312,6 +330,22 @@ def test_a_manifest_that_is_damaged_or_gone_is_for_the_backup(written: Scene) ->
     assert written.documents() == before
 
     manifest.write_bytes(whole)
+    assert written.verify().agrees
+
+
+def test_a_manifest_restored_from_before_the_last_write_deletes_nothing(written: Scene) -> None:
+    manifest = written.folder() / "manifest.json"
+    older = manifest.read_bytes()
+    written.land({"id": "new", "status": "OPEN", "updatedAt": NOW.isoformat(), "createdAt": NOW.isoformat()})
+    assert written.pipeline.run("issue", only="ecs").success
+    newer, before = manifest.read_bytes(), written.documents()
+    manifest.write_bytes(older)
+    outcome = written.verify(repair=True)
+    assert not outcome.agrees
+    assert "1 superfluous" in outcome.lines[0]
+    assert "(the manifest is older than the last write); restore a newer" in outcome.lines[0]
+    assert written.documents() == before
+    manifest.write_bytes(newer)
     assert written.verify().agrees
 
 
@@ -404,9 +438,10 @@ def test_a_document_that_had_to_be_made_to_fit_is_right_and_a_refused_one_is_tol
 def test_documents_of_no_day_are_told_and_left_alone(written: Scene) -> None:
     (index, _), document = next(iter(written.documents().items()))
     written.put(index, "elses", {**document, "labels": {"by": "another program"}})
-    outcome = written.verify(repair=True)
+    written.put(index, "others", {**document, "labels": {"dagster_partition": f"{YESTERDAY}x"}})
+    outcome = written.verify(first=BEFORE, last=TODAY, repair=True)
     assert outcome.agrees
-    assert outcome.summary.endswith("documents that belong to no day, left alone: issue 1")
+    assert outcome.summary.endswith("documents that belong to no day, left alone: issue 2")
 
 
 def test_events_sent_twice_stand_in_one_day_and_both_days_agree(

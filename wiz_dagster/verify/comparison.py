@@ -28,12 +28,14 @@ from wiz_dagster.verify.stored import Stored, stored_documents, treatment
 class Comparison:
     """How a day's documents differ; `held` is how many Elasticsearch has.
 
-    `older`: they were written under another mapping or other options than today's. `changed` is where the documents
-    with another content stand, as backing index and id.
+    `older`: they were written under another mapping or other options than today's. `behind`: the last write knew more
+    landings of the day than the manifest does. `changed` is where the documents with another content stand, as backing
+    index and id.
     """
 
     held: int = 0
     older: bool = False
+    behind: bool = False
     differences: list[Difference] = field(default_factory=list)
     changed: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -69,8 +71,10 @@ def compare(partition: EcsPartition, zone: LandingZone, to: Destination) -> Comp
     found.add("rejected", absent[is_refused])
     _find_changed(found, partition, to, expected, stored)
     _find_superfluous(found, wanted, stored)
-    if found.differences and (receipt is None or receipt.generation != partition.landed.generation):
-        found.notes.append("landed after it was last written")
+    if receipt is not None and found.differences:
+        found.behind = receipt.generation > partition.landed.generation
+        if receipt.generation < partition.landed.generation:
+            found.notes.append("landed after it was last written")
     return found
 
 

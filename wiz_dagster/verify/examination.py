@@ -23,10 +23,14 @@ class Examination:
     report: DayReport
     damaged: list[Damage] = field(default_factory=list)
     changed: list[tuple[str, str]] = field(default_factory=list)
+    behind: bool = False
 
 
-def examine_day(sides: Sides, client: Elasticsearch, dataset: Dataset, day: str) -> Examination:
-    """A landed day. Raises PermanentError and TransientError where a side can't be read at all."""
+def examine_day(sides: Sides, client: Elasticsearch, dataset: Dataset, day: str, *, tried: bool = False) -> Examination:
+    """A landed day; `tried`: it was mended already as far as it could be.
+
+    Raises PermanentError and TransientError where a side can't be read at all.
+    """
     examination = Examination(DayReport(dataset, day))
     folder, report = day_folder(dataset.name, day), examination.report
     try:
@@ -46,23 +50,21 @@ def examine_day(sides: Sides, client: Elasticsearch, dataset: Dataset, day: str)
         report.notes.append("documents not compared")
     else:
         _compare(sides, client, examination)
-    report.remedy, report.repairable = _remedy(examination)
+    report.remedy, report.repairable = _remedy(examination, tried=tried)
     return examination
 
 
 def unlanded_day(dataset: Dataset, day: str, documents: int) -> DayReport:
     """A day that Elasticsearch holds documents of though nothing of it was landed."""
-    folder = day_folder(dataset.name, day)
+    remedy = f"restore {day_folder(dataset.name, day)} from a backup"
     if can_be_fetched(dataset, day):
-        other = f", or materialize wiz/raw/{dataset.name} and wiz/{dataset.name}, which deletes what Wiz has no more of"
-    else:
-        other = ""
+        remedy += f", or materialize wiz/raw/{dataset.name} and wiz/{dataset.name}, which deletes what Wiz has no more"
     return DayReport(
         dataset,
         day,
         documents=documents,
         differences=[Difference("documents of a day that was never landed", documents)],
-        remedy=f"restore {folder} from a backup{other}",
+        remedy=remedy,
         repairable=False,
     )
 
@@ -80,20 +82,25 @@ def _compare(sides: Sides, client: Elasticsearch, examination: Examination) -> N
 
 def _note(examination: Examination, found: Comparison) -> None:
     report = examination.report
-    examination.changed = found.changed
+    examination.changed, examination.behind = found.changed, found.behind
     report.documents, report.older = found.held, found.older
     report.differences += found.differences
     report.notes += found.notes
+    if found.behind:
+        report.notes.append("the manifest is older than the last write")
 
 
-def _remedy(examination: Examination) -> tuple[str, bool]:
+def _remedy(examination: Examination, *, tried: bool) -> tuple[str, bool]:
     """What to do, and whether `--repair` may do it."""
     report = examination.report
     if report.agrees:
         return "", True
+    if examination.behind:
+        name = f"{day_folder(report.dataset.name, report.day)}/manifest.json"
+        return f"restore a newer {name}, or land the day again first", False
     repair = f"mend it with: {report.repair_command()}"
     lost = [damage for damage in examination.damaged if damage.lines]
-    if lost and not can_be_fetched(report.dataset, report.day):
+    if lost and (tried or not can_be_fetched(report.dataset, report.day)):
         folder = day_folder(report.dataset.name, report.day)
         files = ", ".join(f"{folder}/{name}" for damage in lost for name in damage.files)
         return f"restore {files} from a backup", len(lost) < len(examination.damaged) or len(report.differences) > 1

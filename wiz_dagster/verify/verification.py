@@ -58,6 +58,7 @@ class Verification:
             refresh(client, stream)
             held = stored_days(client, stream, self._first, self._last)
             self._without_day[dataset.name] += without_day(client, stream)
+        self._without_day[dataset.name] += sum(held.pop(label) for label in list(held) if not _is_day(label))
         landed = {day for day in self._sides.zone.days(dataset.name) if self._first <= day <= self._last}
         for day in sorted(landed | held.keys()):
             if day in landed:
@@ -79,7 +80,7 @@ class Verification:
             return
         for told in self._mended(client, found):
             yield f"{dataset.name} {day}: {told}"
-        left = examine_day(self._sides, client, dataset, day).report
+        left = examine_day(self._sides, client, dataset, day, tried=True).report
         self._left += not left.agrees
         yield f"{dataset.name} {day}: mended" if left.agrees else f"{left.line()} (not mended)"
 
@@ -96,13 +97,14 @@ class Verification:
         self._older[report.dataset.name] += report.older
 
     def _summary(self) -> str:
-        days = f"{self._days} days of {', '.join(one.name for one in self._datasets)}, {self._documents} documents"
+        names = ", ".join(one.name for one in self._datasets)
+        days = f"{_days(self._days)} of {names}, {self._documents} documents"
         if not self._differed:
             found = "all agree"
         elif self._repair:
-            found = f"{self._differed} days differed, {self._differed - self._left} of them mended"
+            found = f"{_days(self._differed)} differed, {self._differed - self._left} of them mended"
         else:
-            found = f"{self._differed} days differ"
+            found = f"{_days(self._differed)} with differences"
         older = _by_name(self._older)
         foreign = _by_name(self._without_day)
         return (
@@ -116,8 +118,18 @@ def _by_name(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items() if count)
 
 
+def _days(number: int) -> str:
+    return f"{number} day" if number == 1 else f"{number} days"
+
+
 def _day(text: str) -> str:
+    if not _is_day(text):
+        raise PermanentError(f"{text[:40]!r} isn't a day: write it as YYYY-MM-DD.")
+    return text
+
+
+def _is_day(text: str) -> bool:
     try:
-        return date.fromisoformat(text).isoformat()
+        return date.fromisoformat(text).isoformat() == text
     except ValueError:
-        raise PermanentError(f"{text[:40]!r} isn't a day: write it as YYYY-MM-DD.") from None
+        return False
