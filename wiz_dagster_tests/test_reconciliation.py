@@ -21,7 +21,7 @@ from wiz_dagster.landing.zone import LandingZone
 from wiz_dagster.reconciliation import CHECK_KEY, Comparison, compare
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
-FIGURES = SimpleNamespace(pages=1, requests=1, bytes_received=1, wiz_count=None, warnings=[], null_nodes=0)
+FIGURES = SimpleNamespace(pages=1, requests=1, bytes_received=1, wiz_count=None, warnings=[], null_nodes=0, missing=0)
 Land = Callable[..., None]
 
 

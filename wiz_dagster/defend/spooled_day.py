@@ -29,7 +29,7 @@ MOST_WARNINGS = 20
 
 @dataclass
 class SpoolReport:
-    """Figures of a drain, complete after its last batch; the first six are what the manifest keeps of any fetch.
+    """Figures of a drain, complete after its last batch; the first seven are what the manifest keeps of any fetch.
 
     `pages` are the segments read, `requests` the bodies. `unreadable` are segments that stay for being damaged, or for
     a body that is no event.
@@ -41,6 +41,7 @@ class SpoolReport:
     wiz_count: int | None = None
     warnings: list[str] = field(default_factory=list)
     null_nodes: int = 0
+    missing: int = 0
     nodes: int = 0
     unreadable: int = 0
     oldest: datetime | None = None

@@ -42,6 +42,7 @@ class FetchFigures(Protocol):
     wiz_count: int | None
     warnings: list[str]
     null_nodes: int
+    missing: int
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ class LandingRun:
             wiz_count=figures.wiz_count,
             warnings=tuple(figures.warnings),
             null_nodes=figures.null_nodes,
+            missing=figures.missing,
         )
 
     def report(self, generation: int) -> LandReport:

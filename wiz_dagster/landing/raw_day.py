@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
+import orjson
+
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.landing.landing_run import LandReport
 from wiz_dagster.landing.manifest import FetchInfo, Tenant
@@ -42,6 +44,12 @@ class RawDay:
         """Whom the settings let ask."""
         return Tenant.of(self.settings.api_url, self.settings.client_id)
 
+    @property
+    def query_hash(self) -> str:
+        """Tells one question from another, whatever the window: the query and the filters."""
+        filters = orjson.dumps(self.filters, option=orjson.OPT_SORT_KEYS)
+        return sha256(self.dataset.query().encode() + b"\0" + filters).hexdigest()
+
     def fetch_info(self) -> FetchInfo:
         """The fetch as it begins now."""
         return FetchInfo(
@@ -49,7 +57,7 @@ class RawDay:
             fetched_at=datetime.now(UTC),
             window_start=self.window.start,
             window_end=self.window.end,
-            query_hash=sha256(self.dataset.query().encode()).hexdigest(),
+            query_hash=self.query_hash,
         )
 
     @contextmanager

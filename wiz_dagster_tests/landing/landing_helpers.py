@@ -26,6 +26,7 @@ class Figures:
     bytes_received: int = 10
     wiz_count: int | None = None
     null_nodes: int = 0
+    missing: int = 0
     warnings: list[str] = field(default_factory=list)
 
 
