@@ -11,6 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -67,9 +68,28 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse it, and see whether too much came that is no body."""
         self._bytes_without_body += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self._refuse(self._reason)
         if self._bytes_without_body > MAX_HEAD and not self.transport.is_closing():
             self._refuse(HEAD_TOO_LARGE)
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser; a head that asks for another protocol is fed once more without the question.
+
+        The parser takes what follows such a head for the other protocol, and some clients ask with every request.
+        """
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            rest = data[upgrade.args[0] :]
+            version = self.parser.get_http_version().encode()
+            lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+            lines += [b"%b: %b" % (name, value) for name, value in self.headers if name != b"upgrade"]
+            self.parser = httptools.HttpRequestParser(self)
+            self._parse(b"\r\n".join([*lines, b"", rest]))
 
     def on_message_begin(self) -> None:
         """A head starts."""
@@ -88,9 +108,11 @@ class BoundedProtocol(HttpToolsProtocol):
         size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
         if size > MAX_HEAD or len(self.headers) > MAX_HEADERS:
             self._reason = HEAD_TOO_LARGE
-            raise ValueError("ends in send_400_response")
-        if len(self.pipeline) >= MAX_AHEAD:
-            raise ValueError("ends in send_400_response")
+            raise ValueError("ends in _refuse")
+        if len(self.pipeline) >= MAX_AHEAD or self.parser.get_method() == b"CONNECT":
+            raise ValueError("ends in _refuse")
+        if self.parser.should_upgrade():
+            return  # comes again, see `_parse`
         self._stop_waiting()
         super().on_headers_complete()
 
@@ -98,6 +120,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Body is bounded by the application, and in time."""
         self._bytes_without_body = 0
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """All of a body is there."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """The next head is awaited, and the rest of a body that was answered early."""
@@ -108,10 +135,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
         super()._start_asgi_task(cycle, app)
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
-        """What uvicorn calls for what the parser refuses."""
-        self._refuse(self._reason)
 
     def _refuse(self, reason: Reason) -> None:
         """Answer and close; first come the answers to what was sent before."""

@@ -160,6 +160,6 @@ def _announce(settings: ReceiverSettings, listening: socket.socket) -> None:
         settings.spool.absolute(),
     )
     if settings.auth == "none":
-        _log.warning("WIZ_DEFEND_AUTH is none: whoever reaches the port can make up events.")
+        _log.warning("WIZ_DEFEND_AUTH is none: whoever can connect can make up events.")
     elif not settings.tls_cert and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
         _log.warning("No TLS beyond this machine: the secret travels in clear. Set WIZ_DEFEND_TLS_CERT and _TLS_KEY.")

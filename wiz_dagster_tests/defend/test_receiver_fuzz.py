@@ -51,7 +51,8 @@ HEADERS = (
     "Authorization: Basic !!!", "Authorization: Bearer", "Authorization: \xff\xfe", "Authorization: Bearer wrong",
 )  # fmt: skip
 ODD_HEADERS = (
-    "Connection: upgrade", "Upgrade: websocket", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk", "Content-Length: 5",
+    "Connection: upgrade\r\nUpgrade: h2c", "Connection: upgrade\r\nUpgrade: x", "Connection: upgrade",
+    "Upgrade: websocket", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk", "Content-Length: 5",
     "Content-Length: -1", "Content-Length: 99999999999999999999999", "Content-Length: 0x10", "Content-Length: 5, 5",
     "Content-Length:", "Transfer-Encoding: chunked", "Transfer-Encoding: gzip, chunked", "Transfer-Encoding: identity",
     "Transfer-Encoding: chunked, chunked", "Transfer-Encoding : chunked", "X: " + "y" * 40_000, " folded", "no colon",

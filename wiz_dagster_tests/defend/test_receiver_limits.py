@@ -143,6 +143,21 @@ def test_trailers_are_no_headers(impatient: Running) -> None:
     assert impatient.exchange(bad).startswith(b"HTTP/1.1 200 ")
 
 
+def test_who_asks_for_another_protocol_is_answered_in_this_one(impatient: Running) -> None:
+    head = HEAD + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+    sized = head + b"Content-Length: %d\r\n\r\n%b" % (len(EVENT), EVENT)
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(EVENT), EVENT)
+    with impatient.connect() as connection:
+        connection.sendall(sized + chunked + whole(EVENT) + head)
+        time.sleep(0.1)
+        connection.sendall(b"Content-Length: 2\r\n\r\n[]")
+        answers = read_all(connection)
+    assert re.findall(rb"HTTP/1.1 (\d+) ", answers) == [b"200"] * 4
+    assert impatient.exchange(b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    impatient.stop()
+    assert impatient.spooled() == [EVENT] * 3
+
+
 def test_requests_sent_ahead_are_answered_in_order(impatient: Running) -> None:
     with impatient.connect() as connection:
         connection.sendall(whole(EVENT) + whole(b"x") + b"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n")
