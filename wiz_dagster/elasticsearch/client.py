@@ -6,6 +6,7 @@ with builds that lack `GET /`.
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ from wiz_dagster.settings import ElasticsearchSettings
 REQUEST_SECONDS = 120.0
 CONNECTIONS = 16
 ROLES_DOCUMENT = "docs/elasticsearch.md"
+LOGIN = re.compile(r"\b(basic|bearer|apikey)\s+\S+", re.IGNORECASE)
+"""A login as it goes out, which something between us and the server may repeat."""
 TRANSIENT_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -131,12 +134,14 @@ def translate(error: Exception) -> PermanentError | TransientError:
 
 
 def error_reason(error: ApiError) -> tuple[str, str]:
-    """Type and reason of an answer that is an error; empty texts when the body has none."""
+    """Type and reason of an answer that is an error, without logins; empty texts when the body has none."""
     body = error.body
     cause = body.get("error") if isinstance(body, Mapping) else None
     if isinstance(cause, Mapping):
-        return str(cause.get("type", "")), str(cause.get("reason", ""))
-    return (str(cause), "") if cause else ("", "")
+        kind, reason = str(cause.get("type", "")), str(cause.get("reason", ""))
+    else:
+        kind, reason = str(cause or ""), ""
+    return LOGIN.sub(r"\1 …", kind), LOGIN.sub(r"\1 …", reason)
 
 
 def _api_error(error: ApiError) -> PermanentError | TransientError:
