@@ -16,6 +16,7 @@ from wiz_dagster.dataset_settings import read_dataset_settings
 from wiz_dagster.datasets import DATASETS, dataset_named
 from wiz_dagster.elasticsearch.client import connect
 from wiz_dagster.elasticsearch.metadata import write_metadata
+from wiz_dagster.elasticsearch.news import write_news
 from wiz_dagster.elasticsearch.partition import EcsPartition
 from wiz_dagster.elasticsearch.reader import StoredFrames
 from wiz_dagster.elasticsearch.reconcile import Destination, stream_name, write_partition
@@ -55,7 +56,8 @@ class ElasticsearchIOManager(ClusterIOManager):
             zone = open_zone(os.environ)
             with connect(settings) as client:
                 to = Destination(client, settings.namespace, context.run_id, _retention(obj.dataset.name))
-                report = write_partition(obj, zone, to)
+                write = write_news if obj.trust_last_write else write_partition
+                report = write(obj, zone, to)
         for warning in report.warnings:
             context.log.warning(warning)
         stream = stream_name(obj.dataset, settings.namespace)

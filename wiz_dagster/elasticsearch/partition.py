@@ -75,13 +75,17 @@ class WriteReport:
 
 @dataclass
 class EcsPartition:
-    """One landed day of a dataset, to be made into documents under the given options; may be drained repeatedly."""
+    """One landed day of a dataset, to be made into documents under the given options; may be drained repeatedly.
+
+    `trust_last_write`: what the last write left is counted in Elasticsearch, not listed, where that will do.
+    """
 
     dataset: Dataset
     day: str
     options: EcsOptions
     landed: LandedDay
     report: WriteReport | None = None
+    trust_last_write: bool = False
 
     @property
     def fingerprint(self) -> str:

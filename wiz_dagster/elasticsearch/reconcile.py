@@ -7,6 +7,7 @@ Run twice, killed or rolled over in between, the result is the same. Requests ar
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,13 +84,15 @@ def write_partition(partition: EcsPartition, zone: LandingZone, to: Destination)
     started = time.monotonic()
     dataset = partition.dataset
     with write_lock(zone, dataset.name, None if dataset.pushed else partition.day, to.namespace):
-        report = _Reconciliation(partition, zone, to).run()
+        report = Reconciliation(partition, zone, to).run()
     report.seconds = time.monotonic() - started
     partition.report = report
     return report
 
 
-class _Reconciliation:
+class Reconciliation:
+    """One write of a partition, under its lock; `run` may be called once."""
+
     def __init__(self, partition: EcsPartition, zone: LandingZone, to: Destination) -> None:
         self._partition = partition
         self._zone = zone
@@ -104,10 +107,8 @@ class _Reconciliation:
         )
 
     def run(self) -> WriteReport:
-        self._partition.check_current(self._zone)
-        dataset = self._partition.dataset
-        installed = self._to.backoff.patiently(lambda: ensure(self._to.client, dataset, self._to.retention))
-        self._report.warnings += installed.warnings
+        """Lists what Elasticsearch holds and makes it equal. Raises as `write_partition` does."""
+        self._prepare()
         listing = self._list()
         receipt = self._trusted_receipt(listing)
         entries = self._create_missing(listing, receipt)
@@ -119,6 +120,12 @@ class _Reconciliation:
         self._remember(receipt, entries)
         return self._figures(listing, entries)
 
+    def _prepare(self) -> None:
+        self._partition.check_current(self._zone)
+        dataset = self._partition.dataset
+        installed = self._to.backoff.patiently(lambda: ensure(self._to.client, dataset, self._to.retention))
+        self._report.warnings += installed.warnings
+
     def _list(self) -> Listing:
         refreshed(self._to, self._stream, self._report.warnings)
         day = self._partition.day
@@ -126,17 +133,22 @@ class _Reconciliation:
 
     def _trusted_receipt(self, listing: Listing) -> Receipt | None:
         """The last receipt, if documents would be made the same way today and Elasticsearch holds exactly those."""
+        receipt = self._receipt()
+        if receipt and not listing.foreign and self._holds_exactly(document_ids(receipt.entries), listing):
+            return receipt
+        return None
+
+    def _receipt(self) -> Receipt | None:
+        """The last receipt, if documents would be made the same way today and none was refused."""
         receipt = read_receipt(*self._place)
-        trusted = (
+        usable = (
             receipt is not None
             and (receipt.generation == self._partition.landed.generation or not self._partition.dataset.snapshot)
             and receipt.fingerprint == self._fingerprint
             and receipt.generation <= self._partition.landed.generation
-            and not listing.foreign
-            and self._holds_exactly(document_ids(receipt.entries), listing)
             and not any(read_dead_letters(*self._place))
         )
-        return receipt if trusted else None
+        return receipt if usable else None
 
     def _holds_exactly(self, wanted: Digests, listing: Listing) -> bool:
         away = wanted[self._are_elsewhere(wanted, listing)]
@@ -180,14 +192,18 @@ class _Reconciliation:
             (listing.indices[place], text_id(raw))
             for place, raw in zip(listing.places[superfluous], raw_ids(listing.ids[superfluous]), strict=True)
         ]
-        if not doomed and not listing.foreign:
+        return self._delete([*doomed, *listing.foreign])
+
+    def _delete(self, doomed: Sequence[tuple[str, str]]) -> int:
+        """Deletes documents, given as index and id; returns how many."""
+        if not doomed:
             return 0
         with BulkWriter(self._to.client, self._stream, _refuse_delete, backoff=self._to.backoff) as writer:
-            for index, document_id in (*doomed, *listing.foreign):
+            for index, document_id in doomed:
                 writer.delete(index, document_id)
         self._report.deleted = writer.counts.deleted
         self._report.bytes += writer.counts.bytes
-        return len(doomed) + len(listing.foreign)
+        return len(doomed)
 
     def _remember(self, receipt: Receipt | None, entries: Entries) -> None:
         self._writer.keep_dead_letters()
@@ -196,13 +212,17 @@ class _Reconciliation:
             stored = without(entries, self._writer.rejections.ids())
             write_receipt(*self._place, Receipt(generation, self._fingerprint, stored, self._report.drift))
 
-    def _figures(self, listing: Listing, entries: Entries) -> WriteReport:
+    def _count(self, entries: Entries) -> None:
+        """The figures that need no look at Elasticsearch."""
         report, rejections = self._report, self._writer.rejections
-        wanted = document_ids(entries)
         report.nodes = self._partition.landed.nodes
         report.documents = len(entries)
         report.rejected = len(rejections)
         report.reasons = rejections.reasons()
+
+    def _figures(self, listing: Listing, entries: Entries) -> WriteReport:
+        self._count(entries)
+        report, wanted = self._report, document_ids(entries)
         report.elsewhere = int(np.count_nonzero(self._are_elsewhere(wanted, listing)))
         report.unchanged = len(wanted) - report.created - report.rejected - report.elsewhere
         report.documents_in_elasticsearch = len(listing.ids) + len(listing.foreign)
