@@ -5,6 +5,7 @@ drains, an `EcsPartition` that the destination's IO manager drains. Check result
 What lands the dataset that Wiz pushes is in `webhook.py`.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,9 +21,12 @@ from wiz_dagster.elasticsearch.partition import EcsPartition
 from wiz_dagster.errors import PermanentError
 from wiz_dagster.failures import dagster_failures
 from wiz_dagster.landing.landed_day import LandedDay
+from wiz_dagster.landing.news import window_of_news
 from wiz_dagster.landing.raw_day import RawDay
+from wiz_dagster.landing.store import open_store
+from wiz_dagster.landing.zone import LandingZone
 from wiz_dagster.resources import WizResource
-from wiz_dagster.settings import WizSettings
+from wiz_dagster.settings import WizSettings, read_landing_settings
 from wiz_dagster.wiz.windows import Window, partition_window, snapshot_window
 
 OWNERS = ["team:security-data"]
@@ -47,6 +51,8 @@ class FetchConfig(dg.Config):
 
     filters: dict[str, list[str]] | None = None
     """In place of the dataset's filters in WIZ_CONFIG, for example {"severity": ["CRITICAL"]}."""
+    since_last: bool = False
+    """Ask only for what came since the last complete fetch of the day with the same filters, not for the whole day."""
 
 
 class EcsConfig(dg.Config):
@@ -55,6 +61,8 @@ class EcsConfig(dg.Config):
     tags: list[str] | None = None
     preserve_original_event: bool | None = None
     preserve_duplicate_custom_fields: bool | None = None
+    trust_last_write: bool = False
+    """Count the documents of the last write in Elasticsearch instead of listing them all."""
 
 
 def raw_key(dataset: Dataset) -> dg.AssetKey:
@@ -115,6 +123,10 @@ def raw_asset(
             page_size=settings.page_size or wiz_settings.page_size,
             warnings=_beyond_reach(dataset, context.partition_key, now.date()),
         )
+        if config.since_last:
+            with dagster_failures():
+                zone = LandingZone(open_store(read_landing_settings(os.environ).url), day.tenant)
+                day.window = window_of_news(zone, day)
         yield dg.Output(day)
         yield from checks.raw_results(day)
 
@@ -149,7 +161,13 @@ def ecs_asset(
     )
     def documents(context: dg.AssetExecutionContext, config: EcsConfig, landed: LandedDay) -> Iterator[Any]:
         options = ecs_options(dataset, settings, config, landed, geoip_database)
-        partition = EcsPartition(dataset=dataset, day=context.partition_key, options=options, landed=landed)
+        partition = EcsPartition(
+            dataset=dataset,
+            day=context.partition_key,
+            options=options,
+            landed=landed,
+            trust_last_write=config.trust_last_write,
+        )
         yield dg.Output(partition)
         yield from checks.ecs_results(partition, destination)
 

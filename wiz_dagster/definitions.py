@@ -22,6 +22,7 @@ from wiz_dagster.latest import latest_asset
 from wiz_dagster.partitions import daily
 from wiz_dagster.pruning import Ours, prune_job, prune_schedule
 from wiz_dagster.reconciliation import CHECK_JOB, CHECK_KEY, detections_check
+from wiz_dagster.refresh import Refreshed, refresh_jobs, refreshable
 from wiz_dagster.resources import WizResource
 from wiz_dagster.schedules import check_schedule, daily_schedule
 from wiz_dagster.sensors import defend_sensor
@@ -30,6 +31,8 @@ from wiz_dagster.webhook import spooled_asset
 
 PUSHED_TAGS = {"dagster/priority": "10"}
 """New events overtake a backfill that waits."""
+WHOLE_DAY_TAGS = {"wiz/whole_day": "true"}
+"""What `dagster.yaml` limits the nightly runs by, so that a refresh of today finds a place beside them."""
 
 
 @dg.definitions
@@ -47,6 +50,7 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
     assets: list[dg.AssetsDefinition] = []
     checks: list[dg.AssetChecksDefinition] = []
     jobs, schedules, sensors = [], [], []
+    refreshed: list[Refreshed] = []
     for dataset in datasets:
         chosen = by_dataset[dataset.name]
         partitions = daily(chosen.start_date or settings.start_date)
@@ -59,10 +63,12 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
             f"{dataset.name}_job",
             selection=selection - comparison if dataset.pushed else selection,
             partitions_def=partitions,
-            tags=PUSHED_TAGS if dataset.pushed else None,
+            tags=PUSHED_TAGS if dataset.pushed else WHOLE_DAY_TAGS,
             description=f"{doing} {dataset.name} and write its documents.",
         )
         jobs.append(job)
+        if refreshable(dataset):
+            refreshed.append(Refreshed(dataset, of_dataset, partitions))
         if dataset.pushed:
             sensors.append(defend_sensor(job.name, partitions))
             checks.append(detections_check())
@@ -72,6 +78,9 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
             schedules.append(check_schedule(CHECK_JOB))
         else:
             schedules.append(daily_schedule(dataset, job.name, partitions, chosen.lookback))
+    for job, schedule in refresh_jobs(refreshed, daily(settings.start_date), settings.refresh_minutes):
+        jobs.append(job)
+        schedules.append(schedule)
 
     pruning = prune_job(
         Ours(

@@ -15,8 +15,12 @@ import psutil
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunsFilter
 
 POOL = "wiz_api"
-POOL_LIMIT = 2
-"""Runs that ask Wiz at once; the request budget, not this, is what guards Wiz."""
+POOL_LIMIT = 4
+"""Runs that ask Wiz at once; the request budget, not this, is what guards Wiz.
+
+One more than the backfills' and nightly runs that `dagster.yaml` lets run at once, so that a refresh always finds a
+place.
+"""
 IN_PROGRESS = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 START_SECONDS = 60.0
 """How long a run may take to write down its process id."""

@@ -166,6 +166,12 @@ def _begun(day: date) -> date:
 BegunDay = Annotated[date, AfterValidator(_begun)]
 
 
+def _divisor_of_an_hour(minutes: int) -> int:
+    if minutes < 1 or 60 % minutes:
+        raise ValueError("expected minutes that divide an hour: 1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30 or 60")
+    return minutes
+
+
 class PipelineSettings(Settings):
     """What shapes the definitions themselves; read when they load."""
 
@@ -174,6 +180,7 @@ class PipelineSettings(Settings):
     namespace: Namespace = Field(default="default", alias="WIZ_NAMESPACE")
     config: ExistingFile | None = Field(default=None, alias="WIZ_CONFIG")
     geoip_database: ExistingFile | None = Field(default=None, alias="WIZ_GEOIP_DATABASE")
+    refresh_minutes: Annotated[int, AfterValidator(_divisor_of_an_hour)] = Field(default=5, alias="WIZ_REFRESH_MINUTES")
     keep_runs_days: int = Field(default=30, ge=1, alias="WIZ_KEEP_RUNS_DAYS")
 
 

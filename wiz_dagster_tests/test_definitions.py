@@ -70,7 +70,7 @@ def test_an_empty_environment_loads_every_asset_job_and_schedule(definitions: dg
     assert definitions.resolve_asset_graph().get_all_asset_keys() == KEYS
     assert {f"{name}_job" for name in DATASETS} < {job.name for job in definitions.resolve_all_job_defs()}
     schedules = {schedule.name: schedule for schedule in definitions.schedules or ()}
-    assert schedules.keys() == {*(f"{name}_daily" for name in PULLED), "defend_check_daily", "prune_daily"}
+    assert schedules.keys() == {*(f"{name}_daily" for name in PULLED), "defend_check_daily", "prune_daily", "refresh"}
     assert {one.default_status for one in schedules.values()} == {dg.DefaultScheduleStatus.STOPPED}
     (sensor,) = definitions.sensors or ()
     assert (sensor.name, sensor.default_status) == ("defend_sensor", dg.DefaultSensorStatus.STOPPED)
@@ -151,7 +151,7 @@ def test_a_dataset_that_is_off_leaves_nothing_behind(tmp_path: Path) -> None:
     left = {name for name in PULLED if name != "issue"}
     assert made.resolve_asset_graph().get_all_asset_keys() == {key for key in KEYS if key.path[-1] != "issue"}
     schedules = {schedule.name for schedule in made.schedules or ()}
-    assert schedules == {*(f"{name}_daily" for name in left), "defend_check_daily", "prune_daily"}
+    assert schedules == {*(f"{name}_daily" for name in left), "defend_check_daily", "prune_daily", "refresh"}
     assert "issue_job" not in {job.name for job in made.resolve_all_job_defs()}
 
 
@@ -162,6 +162,7 @@ def test_without_defend_there_is_no_sensor_and_no_comparison(tmp_path: Path) -> 
     assert {schedule.name for schedule in made.schedules or ()} == {
         *(f"{name}_daily" for name in PULLED),
         "prune_daily",
+        "refresh",
     }
     assert not {"defend_job", "defend_check_job"} & {job.name for job in made.resolve_all_job_defs()}
 
