@@ -145,17 +145,17 @@ def _times(columns: Columns, options: EcsOptions) -> None:
 
 def _lists(columns: Columns) -> None:
     (projects,) = PROJECTS.columns(columns, no_null_text(_newest(columns, "projects")))
-    columns.put(projects, "wiz.issue.projects")
+    columns.put(projects, "wiz.issue.projects", settled=True)
     tickets = no_null_text(_newest(columns, "serviceTickets"))
     columns.put(renamed_items(columns, tickets, ticket), "wiz.issue.service_tickets")
     notes = renamed_items(columns, no_null_text(_newest(columns, "notes")), note)
     columns.put(notes, "wiz.issue.notes")
     columns.put([None if item is None else people(item) for item in notes], "related.user")
     rules, descriptions = RULES.columns(columns, no_null_text(_newest(columns, "sourceRules")))
-    columns.put(rules, "wiz.issue.source_rules")
-    columns.put(descriptions, "message")
+    columns.put(rules, "wiz.issue.source_rules", settled=True)
+    columns.put(descriptions, "message", settled=True)
     (accounts,) = ACCOUNTS.columns(columns, columns.nodes["cloudAccounts"])
-    columns.put(accounts, "wiz.issue.cloud_accounts")
+    columns.put(accounts, "wiz.issue.cloud_accounts", settled=True)
 
 
 def _resolvers(columns: Columns) -> None:

@@ -51,6 +51,8 @@ class Columns:
     def __init__(self, root: str, nodes: Sequence[Node], known_keys: frozenset[str]) -> None:
         """Start with the nodes' unknown top-level keys set aside. `root` is the dataset's own prefix, `wiz.audit`."""
         self.by_path: dict[str, Values] = {}
+        self.settled: set[str] = set()
+        """Paths whose cells documents take as they are: single values, and what is pruned."""
         self.drift: Counter[str] = Counter()
         self._unmapped: list[Node | None] = [None] * len(nodes)
         self._repeated: set[tuple[int, str]] = set()
@@ -64,14 +66,18 @@ class Columns:
                         self._keep(row, key, node[key])
                         self.drift[f"unknown key: {key[:LONGEST_NAME]}"] += 1
 
-    def put(self, values: Values, *paths: str) -> None:
-        """Take a finished column as it is, under each path."""
+    def put(self, values: Values, *paths: str, settled: bool = False) -> None:
+        """Take a finished column as it is, under each path. `settled`: see there."""
         for path in paths:
             self.by_path[path] = values
+        if settled:
+            self.settled.update(paths)
+        else:
+            self.settled.difference_update(paths)
 
     def constant(self, value: Any, *paths: str) -> None:
-        """The same value for every node."""
-        self.put([value] * len(self._unmapped), *paths)
+        """The same value, or list of texts, for every node."""
+        self.put([value] * len(self._unmapped), *paths, settled=type(value) is not list or "" not in value)
 
     def set_aside(self, row: int, source: str, value: Any) -> None:
         """Keep a value that has no place of its own under the name Wiz gives it, and count it."""
@@ -82,42 +88,44 @@ class Columns:
 
     def keyword(self, values: Values, source: str, *paths: str) -> Values:
         """A column of texts, numbers, booleans or lists of them; objects are set aside."""
-        if not _SCALARS.issuperset(map(type, values)) and not _are_lists_of_scalars(values):
+        settled = _SCALARS.issuperset(map(type, values))
+        if not settled and not _are_lists_of_scalars(values):
             values = self._checked(values, source, holds_no_object)
-        self.put(values, *paths)
+        self.put(values, *paths, settled=settled)
         return values
 
     def long(self, values: Values, source: str, *paths: str) -> Values:
         """A column of whole numbers."""
         if not (_WHOLE.issuperset(map(type, values)) and _within(values, LONG.start, LONG.stop - 1)):
             values = self._checked(values, source, lambda value: type(value) is int and value in LONG)
-        self.put(values, *paths)
+        self.put(values, *paths, settled=True)
         return values
 
     def double(self, values: Values, source: str, *paths: str) -> Values:
         """A column of numbers or lists of them, for a field of type `double` or `float`; texts of numbers are read."""
-        if not (_NUMBERS.issuperset(map(type, values)) and _within(values, -LARGEST, LARGEST)):
+        settled = _NUMBERS.issuperset(map(type, values)) and _within(values, -LARGEST, LARGEST)
+        if not settled:
             values = self._converted(values, source, number)
-        self.put(values, *paths)
+        self.put(values, *paths, settled=settled)
         return values
 
     def boolean(self, values: Values, source: str, *paths: str) -> Values:
         """A column of true and false, also where a text says so."""
         if not _BOOLEANS.issuperset(map(type, values)):
             values = self._converted(values, source, boolean)
-        self.put(values, *paths)
+        self.put(values, *paths, settled=True)
         return values
 
     def ip(self, values: Values, source: str, *paths: str) -> Values:
         """A column of IP addresses."""
         values = self._checked(values, source, is_ip)
-        self.put(values, *paths)
+        self.put(values, *paths, settled=True)
         return values
 
     def date(self, values: Values, source: str, *paths: str) -> Values:
         """A column of moments, written as `timestamp()` does."""
         moments = self._converted(values, source, timestamp)
-        self.put(moments, *paths)
+        self.put(moments, *paths, settled=True)
         return moments
 
     def main_date(self, candidates: Sequence[tuple[str, Values]], last_resort: str) -> None:
@@ -128,7 +136,7 @@ class Columns:
             self.drift[f"missing date: {first}"] += missing
             columns = [values for _, values in candidates]
             moments = [next(filter(None, row), last_resort) for row in zip(*columns, strict=True)]
-        self.put(moments, "@timestamp")
+        self.put(moments, "@timestamp", settled=True)
 
     def objects(self, values: Values, source: str, known: frozenset[str] | None = None) -> list[Node]:
         """The objects of a column, an empty one where there is none; what is no object is set aside.

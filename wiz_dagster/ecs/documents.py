@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any
 
 import orjson
 import pandas as pd
 
+from wiz_dagster.ecs.frames import SETTLED
 from wiz_dagster.ecs.pruning import pruned_cells
 
 Nest = Callable[[Iterable[tuple[Any, ...]]], Iterator[dict[str, Any]]]
@@ -30,9 +30,11 @@ def iter_documents(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
     Raises:
         ValueError: one column's path is the beginning of another's.
     """
+    settled = frame.attrs.get(SETTLED, ())
     columns = zip(frame.columns, frame.to_numpy(dtype=object).T.tolist(), strict=True)
-    cells = sorted(columns, key=itemgetter(0))
-    return nesting(tuple(path for path, _ in cells))(zip(*[pruned_cells(values) for _, values in cells], strict=True))
+    cells = {path: values if path in settled else pruned_cells(values) for path, values in columns}
+    paths = tuple(sorted(frame.columns))
+    return nesting(paths)(zip(*map(cells.__getitem__, paths), strict=True))
 
 
 @lru_cache(maxsize=64)

@@ -21,6 +21,9 @@ from wiz_dagster.ecs.fields import ECS_VERSION
 from wiz_dagster.ecs.options import EcsOptions
 from wiz_dagster.errors import PermanentError
 
+SETTLED = "wiz_dagster.settled"
+"""The attribute of a frame that names `Columns.settled`; without it every cell is looked at once more."""
+
 Transform = Callable[[Sequence[Node], EcsOptions], Columns]
 
 
@@ -69,8 +72,10 @@ def frame_nodes(dataset: HasTransform, nodes: Sequence[Node], lines: Sequence[by
     tags: list[Any] | None = list(options.tags) or None
     columns.constant(tags, "tags")
     if options.preserve_original_event:
-        columns.put([line.decode() for line in lines], "event.original")
-    return EcsFrame(_frame(columns.by_path), columns.drift)
+        columns.put([line.decode() for line in lines], "event.original", settled=True)
+    frame = _frame(columns.by_path)
+    frame.attrs[SETTLED] = frozenset(columns.settled)
+    return EcsFrame(frame, columns.drift)
 
 
 def _frame(by_path: Mapping[str, Values]) -> pd.DataFrame:

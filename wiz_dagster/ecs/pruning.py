@@ -23,8 +23,6 @@ LONGEST_REMEMBERED = 16_000
 
 
 _NESTED = frozenset({dict, list})
-_ALREADY: dict[int, Any] = {}
-"""By its id, each object or list that is remembered and pruned: as long as it stands here no other has that id."""
 
 
 def pruned(value: Any, depth: int = 0) -> Any:
@@ -66,7 +64,7 @@ def pruned_cells(cells: list[Any]) -> list[Any]:
         items = list(chain.from_iterable([cell for cell in cells if type(cell) is list]))
         if {str}.issuperset(map(type, items)) and "" not in items:
             return cells
-    return [pruned(cell) if cell and type(cell) in _NESTED and id(cell) not in _ALREADY else cell for cell in cells]
+    return [pruned(cell) if cell and type(cell) in _NESTED else cell for cell in cells]
 
 
 class Remembered:
@@ -83,7 +81,7 @@ class Remembered:
         self._made: dict[bytes, Cells] = {}
 
     def columns(self, columns: Columns, values: Values) -> list[Values]:
-        """The columns that are made of a column; where it has None they have, too."""
+        """The columns that are made of a column, pruned; where it has None they have, too."""
         made = self._made
         rows = [self._nothing] * len(values)
         for row, value in enumerate(values):
@@ -92,24 +90,19 @@ class Remembered:
             try:
                 text = orjson.dumps(value)
             except orjson.JSONEncodeError:  # nested too deep for it
-                rows[row] = self._make(columns, row, value)
+                rows[row] = self._pruned(columns, row, value)
                 continue
             rows[row] = made[text] if text in made else self._new(columns, row, value, text)
         return [list(cells) for cells in zip(*rows, strict=True)] or [[] for _ in self._nothing]
 
     def _new(self, columns: Columns, row: int, value: Any, text: bytes) -> Cells:
         before = columns.drift.total()
-        new = self._make(columns, row, value)
-        if columns.drift.total() != before or len(text) > LONGEST_REMEMBERED:
-            return new
-        if len(self._made) >= MOST_REMEMBERED:
-            self._forget()
-        new = tuple(pruned(cell) if type(cell) in _NESTED else cell for cell in new)
-        _ALREADY.update((id(cell), cell) for cell in new if type(cell) in _NESTED)
-        self._made[text] = new
+        new = self._pruned(columns, row, value)
+        if columns.drift.total() == before and len(text) <= LONGEST_REMEMBERED:
+            if len(self._made) >= MOST_REMEMBERED:
+                self._made.clear()
+            self._made[text] = new
         return new
 
-    def _forget(self) -> None:
-        for cell in chain.from_iterable(self._made.values()):
-            _ALREADY.pop(id(cell), None)
-        self._made.clear()
+    def _pruned(self, columns: Columns, row: int, value: Any) -> Cells:
+        return tuple(pruned(cell) if type(cell) in _NESTED else cell for cell in self._make(columns, row, value))

@@ -7,7 +7,7 @@ Everything here is total: any value that JSON can hold gives a result, never an 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
@@ -142,8 +142,10 @@ def distinct_texts(values: Collection[Any]) -> list[str] | None:
     return list(dict.fromkeys([related_text(value) for value in values if not is_empty(value)])) or None
 
 
-def distinct(values: list[Any]) -> list[Any] | None:
+def distinct(values: Sequence[Any]) -> list[Any] | None:
     """The texts, numbers and booleans that say something, those of lists too, each once; None when there is none."""
+    if values.count(None) == len(values):
+        return None
     kept: dict[Any, None] = {}
     for value in values:
         for item in value if type(value) is list else (value,):
