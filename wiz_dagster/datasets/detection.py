@@ -22,8 +22,10 @@ from wiz_dagster.datasets.detection_ecs import (
     put_rules,
     put_severities,
 )
+from wiz_dagster.datasets.detection_names import keeps_place
 from wiz_dagster.datasets.detection_origins import ORIGINS
-from wiz_dagster.datasets.detection_shape import Shape, fitted_object, keeps_place, shape_of
+from wiz_dagster.datasets.detection_rows import fitted_rows
+from wiz_dagster.datasets.detection_shape import Shape, shape_of
 from wiz_dagster.ecs.columns import Columns, Values, pluck
 from wiz_dagster.ecs.options import EcsOptions
 
@@ -82,7 +84,7 @@ def transform(nodes: Sequence[Node], options: EcsOptions) -> Columns:
     columns.constant(["indicator"], "event.type")
     columns.constant("Defend", "observer.product")
     columns.constant("Wiz", "observer.vendor")
-    rows = [fitted_object(columns, row, "", node, _shape()) for row, node in enumerate(nodes)]
+    rows = fitted_rows(columns, nodes, _shape())
     columns.put(_taken(rows, "id"), "event.id")
     columns.put(_taken(rows, "description"), "message")
     _times(columns, rows, options)
@@ -100,7 +102,7 @@ def transform(nodes: Sequence[Node], options: EcsOptions) -> Columns:
     put_events(columns, rows, options)
     _counts(rows)
     for name in sorted(_own_names().union(*rows)):
-        columns.put(pluck(rows, name), f"{ROOT}.{name}")
+        columns.put(pluck(rows, name), f"{ROOT}.{name}", settled=True)
     return columns
 
 

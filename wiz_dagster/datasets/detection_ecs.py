@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wiz_dagster.datasets.detection_rows import of_shared
 from wiz_dagster.ecs.columns import Columns, Node, Values, pluck
 from wiz_dagster.ecs.geoip import place
 from wiz_dagster.ecs.options import EcsOptions
@@ -32,6 +34,7 @@ OF_EVENTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("event.action",): (RECORD, "alert", "event", "kind"),
 }
 """ECS fields that hold a list: what the triggering events have at that path, each value once."""
+_NOTHING_SAID: list[tuple[Any, ...]] = [()] * len(OF_EVENTS)
 OF_LISTS: dict[str, tuple[str, str]] = {
     "cloud.account.id": ("cloud_accounts", "external_id"),
     "cloud.account.name": ("cloud_accounts", "name"),
@@ -59,6 +62,15 @@ _TECHNIQUE = re.compile(r"(T\d{4})(\.\d{3})?", re.ASCII)
 THREAT = ("tactic.id", "tactic.name", "technique.id", "technique.name")
 SUB_TECHNIQUE = ("technique.subtechnique.id", "technique.subtechnique.name")
 
+MOVED_FROM_RULE = ("id", "name", "description")
+OF_RULE = (
+    "rule.version",
+    *(f"rule.{key}" for key in MOVED_FROM_RULE),
+    "rule.category",
+    *(f"threat.{name}" for name in (*THREAT, *SUB_TECHNIQUE)),
+    "threat.framework",
+)
+
 
 def put_severities(columns: Columns, severities: Values) -> None:
     """`event.severity`, the number that stands for Wiz's word."""
@@ -68,7 +80,11 @@ def put_severities(columns: Columns, severities: Values) -> None:
 def put_lists(columns: Columns, rows: Sequence[Node]) -> None:
     """Cloud accounts and organizations."""
     for path, (key, below) in OF_LISTS.items():
-        columns.put([distinct(pluck(_objects_in(row.get(key)), below)) for row in rows], path)
+        columns.put(of_shared(pluck(rows, key), partial(_listed, below)), path, settled=True)
+
+
+def _listed(key: str, value: Any) -> list[Any] | None:
+    return distinct(pluck(_objects_in(value), key))
 
 
 def put_actors(columns: Columns, rows: Sequence[Node]) -> None:
@@ -76,7 +92,7 @@ def put_actors(columns: Columns, rows: Sequence[Node]) -> None:
     actors = [_object(row.get("primary_actor")) for row in rows]
     emails = pluck(actors, "email")
     columns.put(emails, "user.email")
-    columns.put([distinct([item]) for item in emails], "related.user")
+    columns.put([distinct([item]) for item in emails], "related.user", settled=True)
     columns.put(pluck(actors, "user_agent"), "user_agent.original")
     accounts = [actor if str(actor.get("type")) in ACCOUNTS else {} for actor in actors]
     columns.put(pluck(accounts, "id"), "user.id")
@@ -97,18 +113,33 @@ def put_resources(columns: Columns, rows: Sequence[Node]) -> None:
 
 
 def put_rules(columns: Columns, rows: Sequence[Node]) -> None:
-    """The rule that matched, which gives away what ECS has a place for, and what it says of MITRE's matrix."""
-    matches = [_object(row.get("rule_match")) for row in rows]
-    rules = [_object(match.get("rule")) for match in matches]
-    columns.put([match.pop("version", None) for match in matches], "rule.version")
-    for key in ("id", "name", "description"):
-        columns.put([rule.pop(key, None) for rule in rules], f"rule.{key}")
-    filed = [_objects_in(rule.get("security_sub_categories")) for rule in rules]
-    columns.put([distinct([_at(item, ("category", "name")) for item in items]) for items in filed], "rule.category")
-    threats = [_threats(items) for items in filed]
-    for name in (*THREAT, *SUB_TECHNIQUE):
-        columns.put([distinct(threat.get(name, [])) for threat in threats], f"threat.{name}")
-    columns.put([MITRE if threat else None for threat in threats], "threat.framework")
+    """The rule that matched, without what ECS has a place for, and what it says of MITRE's matrix."""
+    found = of_shared([_object(row.get("rule_match")) for row in rows], _rule)
+    for path, values in zip(OF_RULE, zip(*found, strict=True) if found else [()] * len(OF_RULE), strict=False):
+        columns.put(list(values), path, settled=True)
+    for row, (*_, match) in zip(rows, found, strict=True):
+        if type(row.get("rule_match")) is dict:
+            row["rule_match"] = match
+
+
+def _rule(match: Node) -> tuple[Any, ...]:
+    """What a match and its rule say, in the order of `OF_RULE`, and what is left of it."""
+    rule = _object(match.get("rule"))
+    filed = _objects_in(rule.get("security_sub_categories"))
+    threats = _threats(filed)
+    left = {key: value for key, value in match.items() if key != "version"}
+    if type(left.get("rule")) is dict:
+        left["rule"] = {key: value for key, value in rule.items() if key not in MOVED_FROM_RULE}
+        if not left["rule"]:
+            del left["rule"]
+    return (
+        match.get("version"),
+        *(rule.get(key) for key in MOVED_FROM_RULE),
+        distinct([_at(item, ("category", "name")) for item in filed]),
+        *(distinct(threats.get(name, [])) for name in (*THREAT, *SUB_TECHNIQUE)),
+        MITRE if threats else None,
+        left,
+    )
 
 
 def _threats(sub_categories: Iterable[Node]) -> dict[str, list[Any]]:
@@ -138,20 +169,26 @@ def _add(found: dict[str, list[Any]], names: Iterable[str], *values: Any) -> Non
 def put_events(columns: Columns, rows: Sequence[Node], options: EcsOptions) -> None:
     """What the triggering events say, together."""
     events = [_objects_in(_object(row.get("triggering_events")).get("nodes")) for row in rows]
-    for paths, keys in OF_EVENTS.items():
-        columns.put([distinct([_at(event, keys) for event in items]) for items in events], *paths)
+    said = [list(zip(*map(_of_event, items), strict=True)) or _NOTHING_SAID for items in events]
+    for paths, values in zip(OF_EVENTS, zip(*said, strict=True) if said else _NOTHING_SAID, strict=True):
+        columns.put(list(map(distinct, values)), *paths, settled=True)
     systems = [distinct([_system(event) for event in items]) or [] for items in events]
-    columns.put([items[0] if len(items) == 1 else items for items in systems], "host.os.type")
+    columns.put([items[0] if len(items) == 1 else items for items in systems], "host.os.type", settled=True)
     hashes = [
         [_at(row, ("runtime_details", "hash")), *pluck(items, "hash")] for row, items in zip(rows, events, strict=True)
     ]
-    columns.put([distinct(items) for items in hashes], "related.hash")
+    columns.put([distinct(items) for items in hashes], "related.hash", settled=True)
     database = options.geoip_database
-    columns.put([_place(database, items) for items in events], "source.geo")
+    columns.put([_place(database, items) for items in events], "source.geo", settled=database is None)
+
+
+def _of_event(event: Node) -> list[Any]:
+    """What an event has at the paths of `OF_EVENTS`."""
+    return [_at(event, keys) if keys[0] in event else None for keys in OF_EVENTS.values()]
 
 
 def _system(event: Node) -> str | None:
-    name = _at(event, (RECORD, "common", "host_info", "os_type"))
+    name = _at(event, (RECORD, "common", "host_info", "os_type")) if RECORD in event else None
     if type(name) is not str:
         return None
     return next((system for system, words in SYSTEMS if words.search(name.lower())), None)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from wiz_dagster.datasets.detection import DETECTION
-from wiz_dagster.datasets.detection_shape import snake_case
+from wiz_dagster.datasets.detection_names import snake_case
 from wiz_dagster.ecs.documents import iter_documents
 from wiz_dagster.ecs.frames import frame_nodes
 from wiz_dagster_tests.datasets.making import OPTIONS, document, documents
