@@ -15,11 +15,17 @@ from urllib.parse import urlsplit
 import dagster as dg
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
+from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+from dagster._core.remote_origin import RemoteJobOrigin
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import ModuleTarget
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 from elasticsearch import Elasticsearch
 
-from wiz_dagster import assets
+from wiz_dagster import assets, definitions
 from wiz_dagster.definitions import build_definitions
 from wiz_dagster.errors import SettingsError
+from wiz_dagster.recovery import set_pool_limit
 from wiz_dagster.sandbox.wiz.faults import Fault
 from wiz_dagster.sandbox.wiz.server import WizEmulator
 from wiz_dagster.sandbox.wiz.tenant import Tenant
@@ -282,6 +288,47 @@ def test_a_dataset_with_a_first_day_of_its_own_has_a_refresh_of_its_own(
     together = {key.path[-1] for key in made.resolve_job_def("refresh_job").asset_layer.executable_asset_keys}
     assert together == {"audit", "vulnerability", "cloud_configuration_finding"}
     assert days(tick(instance, datetime(2026, 3, 1, 0, 5, tzinfo=UTC), environment, "refresh_issue")) == ["2026-03-01"]
+
+
+def queue(instance: DagsterInstance, origin: RemoteJobOrigin, job: str, day: str, **tags: str) -> None:
+    made = build_definitions({})
+    implicit = job == "__ASSET_JOB"
+    definition = made.resolve_implicit_global_asset_job_def() if implicit else made.resolve_job_def(job)
+    instance.create_run_for_job(
+        definition,
+        status=DagsterRunStatus.QUEUED,
+        tags={**definition.tags, "dagster/partition": day, **tags},
+        remote_job_origin=origin,
+        asset_selection=frozenset({dg.AssetKey(["wiz", "raw", "audit"])}) if implicit else None,
+    )
+
+
+def test_a_refresh_starts_beside_a_long_backfill_and_the_nights_fetches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dagster.yaml").write_text((Path(definitions.__file__).parent / "dagster.yaml").read_text())
+    monkeypatch.setattr(DefaultRunLauncher, "launch_run", lambda *_: None)
+    target = ModuleTarget("wiz_dagster.definitions", attribute=None, working_directory=None, location_name="wiz")
+    with DagsterInstance.from_config(str(tmp_path)) as instance, WorkspaceProcessContext(instance, target) as workspace:
+        set_pool_limit(instance)
+        (location,) = workspace.create_request_context().code_locations
+        repository = next(iter(location.get_repositories().values()))
+
+        def waiting(job: str, days: Sequence[int], **tags: str) -> None:
+            origin = repository.get_full_job(job).get_remote_origin()
+            for day in days:
+                queue(instance, origin, job, f"2026-03-0{day}", **tags)
+
+        def started() -> list[str]:
+            list(QueuedRunCoordinatorDaemon(interval_seconds=1).run_iteration(workspace))
+            runs = instance.get_runs(dg.RunsFilter(statuses=[DagsterRunStatus.STARTING]))
+            return sorted(run.job_name for run in runs)
+
+        waiting("__ASSET_JOB", range(1, 6), **{"dagster/backfill": "long"})
+        waiting("audit_job", range(1, 4))
+        assert started() == ["__ASSET_JOB", "__ASSET_JOB", "audit_job"]
+        waiting("refresh_job", [9])
+        assert started() == ["__ASSET_JOB", "__ASSET_JOB", "audit_job", "refresh_job"]
 
 
 # All of it, into Elasticsearch
