@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wiz_dagster.errors import PermanentError
 from wiz_dagster.landing import parts
-from wiz_dagster.landing.manifest import KEPT_FETCHES, Tenant
+from wiz_dagster.landing.manifest import KEPT_FETCHES, FetchInfo, Tenant
 from wiz_dagster.landing.zone import LandingZone
 from wiz_dagster_tests.landing.landing_helpers import (
     DAY,
@@ -260,3 +260,27 @@ def test_a_key_ends_in_the_version_with_the_highest_byte_first(tmp_path: Path) -
     (key,) = [key for batch in zone.day("issue", DAY).batches() for key in batch.keys]
     moment = START + timedelta(seconds=2)
     assert int.from_bytes(key[16:], "big", signed=True) == moment.timestamp() * 1_000_000
+
+
+def hours(start: float, end: float, query_hash: str = "q1") -> FetchInfo:
+    window = {"window_start": START + timedelta(hours=start), "window_end": START + timedelta(hours=end)}
+    return fetch_info().model_copy(update={**window, "query_hash": query_hash})
+
+
+def test_a_day_is_covered_up_to_where_complete_fetches_of_one_question_reach_without_a_gap(tmp_path: Path) -> None:
+    zone = zone_at(tmp_path)
+
+    def covered(fetch: FetchInfo, **figures: int) -> dict[str, float]:
+        zone.land("issue", DAY, [], fetch, Figures(**figures), "updatedAt")
+        found = zone.day("issue", DAY).manifest.covered
+        return {name: (until - START) / timedelta(hours=1) for name, until in found.items()}
+
+    assert covered(hours(1, 2)) == {}
+    assert covered(hours(0, 3)) == {"q1": 3}
+    assert covered(hours(2.5, 4)) == {"q1": 4}
+    assert covered(hours(5, 6)) == {"q1": 4}
+    assert covered(hours(4, 7), missing=1) == {"q1": 4}
+    assert covered(hours(4, 7), null_nodes=1) == {"q1": 4}
+    assert covered(hours(0, 1)) == {"q1": 4}
+    assert covered(hours(0, 2, "narrower")) == {"q1": 4, "narrower": 2}
+    assert covered(hours(4, 24)) == {"q1": 24, "narrower": 2}
