@@ -14,6 +14,7 @@ from wiz_dagster.datasets.base import Dataset, Node, Walk
 from wiz_dagster.ecs.columns import Columns, Values, copy_to, pluck
 from wiz_dagster.ecs.geoip import place
 from wiz_dagster.ecs.options import EcsOptions
+from wiz_dagster.ecs.tables import Table
 from wiz_dagster.ecs.user_agent import NOTHING, PATHS, parse_user_agent
 from wiz_dagster.ecs.values import distinct_texts
 
@@ -63,32 +64,34 @@ def transform(nodes: Sequence[Node], options: EcsOptions) -> Columns:
     columns = Columns("wiz.audit", nodes, KEYS)
     copies = options.preserve_duplicate_custom_fields
     columns.constant("event", "event.kind")
-    moments = columns.date(pluck(nodes, "timestamp"), "timestamp", *copy_to(copies, "wiz.audit.timestamp"))
+    moments = columns.date(columns.nodes["timestamp"], "timestamp", *copy_to(copies, "wiz.audit.timestamp"))
     columns.main_date([("timestamp", moments)], options.fetched_timestamp)
-    columns.keyword(pluck(nodes, "id"), "id", "event.id", *copy_to(copies, "wiz.audit.id"))
-    columns.keyword(pluck(nodes, "requestId"), "requestId", "http.request.id", *copy_to(copies, "wiz.audit.request_id"))
-    _actions(columns, nodes)
-    _outcomes(columns, nodes)
-    _origins(columns, nodes, options)
-    users = _actors(columns, nodes, copies)
-    parameters = _parameters(columns, nodes)
+    columns.keyword(columns.nodes["id"], "id", "event.id", *copy_to(copies, "wiz.audit.id"))
+    columns.keyword(
+        columns.nodes["requestId"], "requestId", "http.request.id", *copy_to(copies, "wiz.audit.request_id")
+    )
+    _actions(columns)
+    _outcomes(columns)
+    _origins(columns, options)
+    users = _actors(columns, copies)
+    parameters = _parameters(columns)
     people = zip(*users, *(parameters[key] for key in ("userEmail", "userID", "userpoolID")), strict=True)
-    columns.put([distinct_texts(row) for row in people], "related.user")
+    columns.put([distinct_texts(row) for row in people], "related.user", settled=True)
     return columns
 
 
-def _actions(columns: Columns, nodes: Sequence[Node]) -> None:
-    actions = columns.keyword(pluck(nodes, "action"), "action", "wiz.audit.action")
+def _actions(columns: Columns) -> None:
+    actions = columns.keyword(columns.nodes["action"], "action", "wiz.audit.action")
     columns.put(["-".join(item.lower().split()) if type(item) is str else None for item in actions], "event.action")
-    columns.put([_category(item) for item in actions], "event.category")
-    columns.put([None if item is None or item == "" else ["info"] for item in actions], "event.type")
-    kinds = columns.keyword(pluck(nodes, "actionType"), "actionType", "wiz.audit.action_type")
+    columns.put([_category(item) for item in actions], "event.category", settled=True)
+    columns.put([None if item is None or item == "" else ["info"] for item in actions], "event.type", settled=True)
+    kinds = columns.keyword(columns.nodes["actionType"], "actionType", "wiz.audit.action_type")
     columns.expect(kinds, "actionType", ACTION_TYPES)
-    clients = columns.keyword(pluck(nodes, "clientType"), "clientType", "wiz.audit.client_type")
+    clients = columns.keyword(columns.nodes["clientType"], "clientType", "wiz.audit.client_type")
     columns.expect(clients, "clientType", CLIENT_TYPES)
-    columns.keyword(pluck(nodes, "aiAgentType"), "aiAgentType", "wiz.audit.ai_agent_type")
-    columns.keyword(pluck(nodes, "aiEngines"), "aiEngines", "wiz.audit.ai_engines")
-    columns.long(pluck(nodes, "duration"), "duration", "wiz.audit.duration")
+    columns.keyword(columns.nodes["aiAgentType"], "aiAgentType", "wiz.audit.ai_agent_type")
+    columns.keyword(columns.nodes["aiEngines"], "aiEngines", "wiz.audit.ai_engines")
+    columns.long(columns.nodes["duration"], "duration", "wiz.audit.duration")
 
 
 def _category(action: Any) -> list[str] | None:
@@ -97,8 +100,8 @@ def _category(action: Any) -> list[str] | None:
     return ["authentication"] if "Login" in action else ["file"] if "Report" in action else None
 
 
-def _outcomes(columns: Columns, nodes: Sequence[Node]) -> None:
-    statuses = columns.keyword(pluck(nodes, "status"), "status", "wiz.audit.status")
+def _outcomes(columns: Columns) -> None:
+    statuses = columns.keyword(columns.nodes["status"], "status", "wiz.audit.status")
     columns.expect(statuses, "status", STATUSES)
     columns.put([_outcome(item) for item in statuses], "event.outcome")
 
@@ -110,32 +113,32 @@ def _outcome(status: Any) -> str | None:
     return "failure" if "fail" in lower else "success" if "success" in lower else "unknown"
 
 
-def _origins(columns: Columns, nodes: Sequence[Node], options: EcsOptions) -> None:
+def _origins(columns: Columns, options: EcsOptions) -> None:
     copies = options.preserve_duplicate_custom_fields
-    addresses = columns.ip(pluck(nodes, "sourceIP"), "sourceIP", "source.ip", *copy_to(copies, "wiz.audit.source_ip"))
-    columns.put([None if item is None else [item] for item in addresses], "related.ip")
+    addresses = columns.ip(columns.nodes["sourceIP"], "sourceIP", "source.ip", *copy_to(copies, "wiz.audit.source_ip"))
+    columns.put([None if item is None else [item] for item in addresses], "related.ip", settled=True)
     database = options.geoip_database
     if database is not None:
         columns.put([None if item is None else place(database, item) for item in addresses], "source.geo")
-    columns.keyword(pluck(nodes, "sourceIPCountryCode"), "sourceIPCountryCode", "wiz.audit.source_ip_country_code")
-    agents = columns.keyword(pluck(nodes, "userAgent"), "userAgent", *copy_to(copies, "wiz.audit.user_agent"))
+    columns.keyword(columns.nodes["sourceIPCountryCode"], "sourceIPCountryCode", "wiz.audit.source_ip_country_code")
+    agents = columns.keyword(columns.nodes["userAgent"], "userAgent", *copy_to(copies, "wiz.audit.user_agent"))
     parsed = [parse_user_agent(item) if type(item) is str and item else NOTHING for item in agents]
     for path, values in zip(PATHS, _turned(parsed, len(PATHS)), strict=True):
-        columns.put(values, path)
+        columns.put(values, path, settled=True)
 
 
 def _turned(rows: Sequence[tuple[Any, ...]], width: int) -> list[Values]:
     return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
 
 
-def _actors(columns: Columns, nodes: Sequence[Node], copies: bool) -> tuple[Values, ...]:
+def _actors(columns: Columns, copies: bool) -> tuple[Values, ...]:
     """Fills the acting user and service account; returns what of the user belongs to `related.user`."""
-    performers = columns.objects(pluck(nodes, "performer"), "performer", PERFORMER)
+    performers = columns.objects(columns.nodes["performer"], "performer", PERFORMER)
     columns.keyword(pluck(performers, "__typename"), "performer.__typename", "wiz.audit.performer.type")
     columns.keyword(pluck(performers, "id"), "performer.id", "wiz.audit.performer.id")
     columns.keyword(pluck(performers, "name"), "performer.name", "wiz.audit.performer.name")
-    users = _acting(columns, nodes, performers, "UserSnapshot", "user")
-    accounts = _acting(columns, nodes, performers, "ServiceAccountSnapshot", "serviceAccount")
+    users = _acting(columns, performers, "UserSnapshot", "user")
+    accounts = _acting(columns, performers, "ServiceAccountSnapshot", "serviceAccount")
     columns.keyword(pluck(accounts, "id"), "serviceAccount.id", "wiz.audit.service_account.id")
     columns.keyword(pluck(accounts, "name"), "serviceAccount.name", "wiz.audit.service_account.name")
     return (
@@ -145,11 +148,13 @@ def _actors(columns: Columns, nodes: Sequence[Node], copies: bool) -> tuple[Valu
     )
 
 
-def _acting(columns: Columns, nodes: Sequence[Node], performers: Sequence[Node], kind: str, key: str) -> list[Node]:
+def _acting(columns: Columns, performers: Sequence[Node], kind: str, key: str) -> list[Node]:
     """The acting user (or service account): what the performer says of it, then what the deprecated key says."""
-    deprecated = columns.objects(pluck(nodes, key), key, ACTOR[key])
+    deprecated = columns.objects(columns.nodes[key], key, ACTOR[key])
     acting = [item if item.get("__typename") == kind else {} for item in performers]
     accounts = columns.objects(pluck(acting, key), f"performer.{key}", ACTOR[key])
+    if not any(acting):
+        return deprecated
     return [
         {**old, **_said(snapshot, ("id", "name")), **_said(account, ("id", "name", "email"))} if snapshot else old
         for old, snapshot, account in zip(deprecated, acting, accounts, strict=True)
@@ -160,10 +165,11 @@ def _said(item: Node, keys: tuple[str, ...]) -> Node:
     return {key: item[key] for key in keys if item.get(key)}
 
 
-def _parameters(columns: Columns, nodes: Sequence[Node]) -> dict[str, Values]:
+def _parameters(columns: Columns) -> dict[str, Values]:
     """Fills the action parameters; returns the columns by Wiz's name."""
-    given = columns.objects(pluck(nodes, "actionParameters"), "actionParameters")
-    taken = {key: pluck(given, key) for key in PARAMETERS}
+    given = columns.objects(columns.nodes["actionParameters"], "actionParameters")
+    table = Table(given)
+    taken = {key: table[key] for key in PARAMETERS}
     for key, target in PARAMETERS.items():
         columns.put(taken[key], f"wiz.audit.action_parameters.{target}")
     others = [{key: value for key, value in item.items() if key not in PARAMETERS} for item in given]

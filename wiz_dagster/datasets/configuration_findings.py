@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import Any
 
 from wiz_dagster.datasets.base import FINDING_STATUSES, Node
-from wiz_dagster.datasets.configuration_findings_lists import Lists, keys_below, read_lists, tag_sets
-from wiz_dagster.ecs.columns import Columns, Values, copy_to, pluck
+from wiz_dagster.datasets.configuration_findings_lists import Lists, ReadLists, keys_below, tag_sets
+from wiz_dagster.ecs.columns import Columns, Values, copy_to
 from wiz_dagster.ecs.options import EcsOptions
+from wiz_dagster.ecs.tables import Table
 from wiz_dagster.ecs.values import as_text, is_empty
 
 SEVERITIES = frozenset({"CRITICAL", "HIGH", "LOW", "MEDIUM", "NONE"})
@@ -81,15 +82,20 @@ FLAGS = (
     "rule.functionAsControl",
 )
 TAGS = ("resource.tags", "rule.tags")
-LISTS: Lists = {
-    "securitySubCategories": ("title",),
-    "securitySubCategories.category": ("name",),
-    "securitySubCategories.category.framework": ("name",),
-    "ignoreRules": ("id", "name"),
-    "resource.projects": ("id", "name", "businessUnit"),
-    "resource.projects.riskProfile": ("businessImpact",),
+LISTS: Mapping[str, Lists] = {
+    "securitySubCategories": {
+        "securitySubCategories": ("title",),
+        "securitySubCategories.category": ("name",),
+        "securitySubCategories.category.framework": ("name",),
+    },
+    "ignoreRules": {"ignoreRules": ("id", "name")},
+    "resource.projects": {
+        "resource.projects": ("id", "name", "businessUnit"),
+        "resource.projects.riskProfile": ("businessImpact",),
+    },
 }
-"""Lists of objects, and objects inside these, to the keys that are read; parents first."""
+"""Lists of objects, each with the objects inside it, to the keys that are read; parents first."""
+READERS = [ReadLists(root, lists) for root, lists in LISTS.items()]
 OBJECTS = ("resource", "resource.subscription", "rule", "evidence", "note", "note.user", "note.serviceAccount")
 """Parents first."""
 
@@ -138,35 +144,39 @@ def _findings(
     columns.constant("state", "event.kind")
     columns.constant(["configuration"], "event.category")
     columns.constant(["info"], "event.type")
-    objects = _objects(columns, nodes)
-    values = {key: pluck(objects[key.rpartition(".")[0]], key.rpartition(".")[2]) for key in OWN_NAMES}
+    objects = _objects(columns)
+    values = {key: objects[key.rpartition(".")[0]][key.rpartition(".")[2]] for key in (*OWN_NAMES, *LISTS)}
     own = {key: f"{root}.{name}" for key, name in OWN_NAMES.items()}
     read = {key: columns.keyword(values[key], key, *copy_to(copies, own[key]), *ecs) for key, ecs in COPIED.items()}
     columns.put(values[ACCOUNT], "cloud.account.id", *copy_to(copies, own[ACCOUNT]))
     read |= {key: columns.keyword(values[key], key, own[key], *ecs) for key, ecs in KEPT.items()}
     analyzed = columns.date(
-        pluck(nodes, "analyzedAt"), "analyzedAt", "event.created", *copy_to(copies, f"{root}.analyzed_at")
+        columns.nodes["analyzedAt"], "analyzedAt", "event.created", *copy_to(copies, f"{root}.analyzed_at")
     )
     dates = {key: columns.date(values[key], key, own[key]) for key in DATES}
     for key in FLAGS:
         columns.boolean(values[key], key, own[key])
     for key in TAGS:
-        columns.put(tag_sets(columns, values[key], key), own[key])
-    for key, column in read_lists(columns, LISTS, objects).items():
-        columns.put(column, f"{root}.{own_name(key)}")
+        columns.put(tag_sets(columns, values[key], key), own[key], settled=True)
+    for reader in READERS:
+        for key, column in reader.columns(columns, values[reader.root]).items():
+            columns.put(column, f"{root}.{own_name(key)}", settled=True)
     _derived(columns, read)
     return columns, read, [("analyzedAt", analyzed), *((key, dates[key]) for key in ("updatedAt", "firstSeenAt"))]
 
 
-def _objects(columns: Columns, nodes: Sequence[Node]) -> dict[str, Sequence[Node]]:
+def _objects(columns: Columns) -> dict[str, Table]:
     """The objects inside the nodes by path; a subscription that the resource lacks is the finding's own."""
-    objects: dict[str, Sequence[Node]] = {"": nodes}
+    objects = {"": columns.nodes}
     for path in OBJECTS:
         parent, _, key = path.rpartition(".")
-        objects[path] = columns.objects(pluck(objects[parent], key), path, KNOWN[path])
+        items = columns.objects(objects[parent][key], path, KNOWN[path])
+        if path == "resource.subscription":
+            inner = items
+        objects[path] = Table(items)
     path = "resource.subscription"
-    others = columns.objects(pluck(nodes, "subscription"), "subscription", KNOWN[path])
-    objects[path] = [inner or other for inner, other in zip(objects[path], others, strict=True)]
+    others = columns.objects(columns.nodes["subscription"], "subscription", KNOWN[path])
+    objects[path] = Table([item or other for item, other in zip(inner, others, strict=True)])
     return objects
 
 

@@ -6,11 +6,11 @@ half as long. Everything of another type is set aside in the batch's columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from wiz_dagster.ecs.columns import Columns, Node, Values, holds_no_object, pluck
+from wiz_dagster.ecs.columns import Columns, Node, Values, holds_no_object
+from wiz_dagster.ecs.pruning import Remembered
 
 Lists = Mapping[str, tuple[str, ...]]
 """Dotted path of a list of objects, or of an object inside such, to the keys that are read; parents first."""
@@ -25,69 +25,76 @@ def keys_below(prefix: str, paths: Iterable[str]) -> frozenset[str]:
     return frozenset(path.removeprefix(prefix).partition(".")[0] for path in paths if path.startswith(prefix))
 
 
-def read_lists(columns: Columns, lists: Lists, objects: Mapping[str, Sequence[Node]]) -> dict[str, Values]:
-    """By dotted key, the values of that key in all items of each row's list. `objects`: the rows' objects by path."""
-    places = [*lists, *(f"{path}.{key}" for path, keys in lists.items() for key in keys)]
-    items: dict[str, list[list[Node]]] = {}
-    read: dict[str, Values] = {}
-    for path, keys in lists.items():
-        parent, _, name = path.rpartition(".")
-        above = items.get(parent)
-        values = pluck(objects[parent], name) if above is None else _of_each(above, name)
-        items[path] = _items(columns, values, path, keys_below(f"{path}.", places))
-        for key in keys:
-            read[f"{path}.{key}"] = _fitting(columns, _of_each(items[path], key), f"{path}.{key}")
-    return read
+class ReadLists:
+    """A list of objects in each node, and the lists and objects inside these, as columns by dotted key.
+
+    What is read is remembered: most lists belong to a rule or a project, and stand in thousands of findings.
+    """
+
+    def __init__(self, root: str, lists: Lists) -> None:
+        """`root` is the path of the list in the node; `lists` are it and what is inside it."""
+        self.root = root
+        self.keys = [f"{path}.{key}" for path, keys in lists.items() for key in keys]
+        self._lists = lists
+        places = [*lists, *self.keys]
+        self._known = {path: keys_below(f"{path}.", places) for path in lists}
+        self._remembered = Remembered(self._read, len(self.keys))
+
+    def columns(self, columns: Columns, values: Values) -> dict[str, Values]:
+        """By dotted key, the values of that key in all items of each row's list."""
+        return dict(zip(self.keys, self._remembered.columns(columns, values), strict=True))
+
+    def _read(self, columns: Columns, row: int, value: Any) -> tuple[Any, ...]:
+        items: dict[str, list[Node]] = {}
+        read: list[Any] = []
+        for path, keys in self._lists.items():
+            parent, _, name = path.rpartition(".")
+            inside = value if path == self.root else [item.get(name) for item in items[parent]]
+            items[path] = _items(columns, row, inside, path, self._known[path])
+            read += [_fitting(columns, row, [item.get(key) for item in items[path]], f"{path}.{key}") for key in keys]
+        return tuple(read)
 
 
 def tag_sets(columns: Columns, values: Values, source: str) -> Values:
     """Each row's list of `{key, value}` as one object; a key that comes again has a list of values."""
-    sets: Values = []
-    for row, items in enumerate(_items(columns, values, source, None)):
-        tags: dict[str, Any] = {}
-        for item in items:
-            key, value = item.get("key"), item.get("value")
-            if type(key) is not str or not key or type(value) is dict or type(value) is list:
-                columns.set_aside(row, source, item)
-                continue
-            if len(item) > len(TAG):
-                columns.set_aside_unknown(row, source, item, TAG)
-            value = NO_VALUE if value is None or value == "" else value
-            tags[key] = value if key not in tags else [*_listed(tags[key]), value]
-        sets.append(tags)
-    return sets
+    return [{} if items is None else _tag_set(columns, row, items, source) for row, items in enumerate(values)]
+
+
+def _tag_set(columns: Columns, row: int, value: Any, source: str) -> Node:
+    tags: Node = {}
+    for item in _items(columns, row, value, source, None):
+        key, value = item.get("key"), item.get("value")
+        if type(key) is not str or not key or type(value) is dict or type(value) is list:
+            columns.set_aside(row, source, item)
+            continue
+        if len(item) > len(TAG):
+            columns.set_aside_unknown(row, source, item, TAG)
+        value = NO_VALUE if value is None or value == "" else value
+        tags[key] = value if key not in tags else [*_listed(tags[key]), value]
+    return tags
 
 
 def _listed(value: Any) -> list[Any]:
     return value if type(value) is list else [value]
 
 
-def _of_each(rows: list[list[Node]], key: str) -> Values:
-    return [[item.get(key) for item in items] for items in rows]
-
-
-def _items(columns: Columns, values: Values, source: str, known: frozenset[str] | None) -> list[list[Node]]:
-    """The objects in each row's list; a single object is a list of one."""
-    rows = [value if type(value) is list else [] if value is None else [value] for value in values]
-    if not {dict}.issuperset(map(type, chain.from_iterable(rows))):
-        for row, items in enumerate(rows):
-            for item in items:
-                if type(item) is not dict:
-                    columns.set_aside(row, source, item)
-        rows = [[item for item in items if type(item) is dict] for items in rows]
-    if known is not None and not known.issuperset(chain.from_iterable(chain.from_iterable(rows))):
-        for row, items in enumerate(rows):
-            for item in items:
-                columns.set_aside_unknown(row, source, item, known)
-    return rows
-
-
-def _fitting(columns: Columns, rows: Values, source: str) -> Values:
-    """The lists with nothing but what a keyword field takes in them."""
-    if {str}.issuperset(map(type, chain.from_iterable(rows))):
-        return rows
-    for row, items in enumerate(rows):
+def _items(columns: Columns, row: int, value: Any, source: str, known: frozenset[str] | None) -> list[Node]:
+    """The objects in a list; a single object is a list of one."""
+    items = value if type(value) is list else [] if value is None else [value]
+    if not {dict}.issuperset(map(type, items)):
         for item in items:
-            if not holds_no_object(item):
+            if type(item) is not dict:
                 columns.set_aside(row, source, item)
-    return [[item for item in items if holds_no_object(item)] for items in rows]
+        items = [item for item in items if type(item) is dict]
+    if known is not None:
+        for item in items:
+            columns.set_aside_unknown(row, source, item, known)
+    return items
+
+
+def _fitting(columns: Columns, row: int, items: list[Any], source: str) -> list[Any]:
+    """The items that a keyword field takes."""
+    for item in items:
+        if not holds_no_object(item):
+            columns.set_aside(row, source, item)
+    return [item for item in items if holds_no_object(item)]
