@@ -14,6 +14,7 @@ from wiz_dagster.datasets.base import Dataset, Node, Walk
 from wiz_dagster.ecs.columns import Columns, Values, copy_to, pluck
 from wiz_dagster.ecs.geoip import place
 from wiz_dagster.ecs.options import EcsOptions
+from wiz_dagster.ecs.pruning import pruned
 from wiz_dagster.ecs.tables import Table
 from wiz_dagster.ecs.user_agent import NOTHING, PATHS, parse_user_agent
 from wiz_dagster.ecs.values import distinct_texts
@@ -161,6 +162,11 @@ def _acting(columns: Columns, performers: Sequence[Node], kind: str, key: str) -
     ]
 
 
+def _other(parameters: Node) -> Node:
+    others: Node = pruned({key: value for key, value in parameters.items() if key not in PARAMETERS})
+    return others
+
+
 def _said(item: Node, keys: tuple[str, ...]) -> Node:
     return {key: item[key] for key in keys if item.get(key)}
 
@@ -172,8 +178,8 @@ def _parameters(columns: Columns) -> dict[str, Values]:
     taken = {key: table[key] for key in PARAMETERS}
     for key, target in PARAMETERS.items():
         columns.put(taken[key], f"wiz.audit.action_parameters.{target}")
-    others = [{key: value for key, value in item.items() if key not in PARAMETERS} for item in given]
-    columns.put(others, "wiz.audit.action_parameters.other")
+    others = [_other(item) if not PARAMETERS.keys() >= item.keys() else None for item in given]
+    columns.put(others, "wiz.audit.action_parameters.other", settled=True)
     return taken
 
 

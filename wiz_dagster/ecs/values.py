@@ -7,7 +7,7 @@ Everything here is total: any value that JSON can hold gives a result, never an 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from ipaddress import ip_address
@@ -135,11 +135,12 @@ def texts(values: Iterable[Any]) -> list[str | None]:
     return [value if type(value) is str and value else None if is_empty(value) else as_text(value) for value in values]
 
 
-def distinct_texts(values: Collection[Any]) -> list[str] | None:
+def distinct_texts(values: Iterable[Any]) -> list[str] | None:
     """The values that say something, as texts, each once, in order; None when there is none."""
-    if {str}.issuperset(map(type, values)) and "" not in values:
-        return list(dict.fromkeys(values)) or None
-    return list(dict.fromkeys([related_text(value) for value in values if not is_empty(value)])) or None
+    known = [value for value in values if value is not None]
+    if {str}.issuperset(map(type, known)) and "" not in known:
+        return list(dict.fromkeys(known)) or None
+    return list(dict.fromkeys([related_text(value) for value in known if not is_empty(value)])) or None
 
 
 def distinct(values: Sequence[Any]) -> list[Any] | None:
