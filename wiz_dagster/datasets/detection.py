@@ -19,12 +19,12 @@ from wiz_dagster.datasets.detection_ecs import (
     put_events,
     put_lists,
     put_resources,
-    put_rules,
     put_severities,
 )
 from wiz_dagster.datasets.detection_names import keeps_place
 from wiz_dagster.datasets.detection_origins import ORIGINS
 from wiz_dagster.datasets.detection_rows import fitted_rows
+from wiz_dagster.datasets.detection_rule import put_rules
 from wiz_dagster.datasets.detection_shape import Shape, shape_of
 from wiz_dagster.ecs.columns import Columns, Values, pluck
 from wiz_dagster.ecs.options import EcsOptions

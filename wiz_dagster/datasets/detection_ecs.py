@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wiz_dagster.datasets.detection_rows import of_shared
+from wiz_dagster.datasets.detection_rule import as_object, at, objects_in
 from wiz_dagster.ecs.columns import Columns, Node, Values, pluck
 from wiz_dagster.ecs.geoip import place
 from wiz_dagster.ecs.options import EcsOptions
@@ -56,20 +57,6 @@ SYSTEMS: tuple[tuple[str, re.Pattern[str]], ...] = (
 )
 """ECS's names of operating systems; the first that fits counts."""
 ACCOUNTS = frozenset({"USER_ACCOUNT", "SERVICE_ACCOUNT"})
-MITRE = "MITRE ATT&CK"
-_TACTIC = re.compile(r"TA\d{4}", re.ASCII)
-_TECHNIQUE = re.compile(r"(T\d{4})(\.\d{3})?", re.ASCII)
-THREAT = ("tactic.id", "tactic.name", "technique.id", "technique.name")
-SUB_TECHNIQUE = ("technique.subtechnique.id", "technique.subtechnique.name")
-
-MOVED_FROM_RULE = ("id", "name", "description")
-OF_RULE = (
-    "rule.version",
-    *(f"rule.{key}" for key in MOVED_FROM_RULE),
-    "rule.category",
-    *(f"threat.{name}" for name in (*THREAT, *SUB_TECHNIQUE)),
-    "threat.framework",
-)
 
 
 def put_severities(columns: Columns, severities: Values) -> None:
@@ -84,12 +71,12 @@ def put_lists(columns: Columns, rows: Sequence[Node]) -> None:
 
 
 def _listed(key: str, value: Any) -> list[Any] | None:
-    return distinct(pluck(_objects_in(value), key))
+    return distinct(pluck(objects_in(value), key))
 
 
 def put_actors(columns: Columns, rows: Sequence[Node]) -> None:
     """The main actor as ECS user."""
-    actors = [_object(row.get("primary_actor")) for row in rows]
+    actors = [as_object(row.get("primary_actor")) for row in rows]
     emails = pluck(actors, "email")
     columns.put(emails, "user.email")
     columns.put([distinct([item]) for item in emails], "related.user", settled=True)
@@ -101,81 +88,27 @@ def put_actors(columns: Columns, rows: Sequence[Node]) -> None:
 
 def put_resources(columns: Columns, rows: Sequence[Node]) -> None:
     """The main resource, which gives its region away, as container, and where Kubernetes runs it."""
-    resources = [_object(row.get("primary_resource")) for row in rows]
+    resources = [as_object(row.get("primary_resource")) for row in rows]
     columns.put([item.pop("region", None) for item in resources], "cloud.region")
     containers = [item if str(item.get("type")).upper() == "CONTAINER" else {} for item in resources]
     columns.put(pluck(containers, "external_id"), "container.id")
     columns.put(pluck(containers, "name"), "container.name")
     for path, keys in OF_RESOURCE.items():
-        columns.put([_at(item, keys) for item in resources], path)
-    clustered = [any(_object(item.get("kubernetes_cluster")).values()) for item in resources]
+        columns.put([at(item, keys) for item in resources], path)
+    clustered = [any(as_object(item.get("kubernetes_cluster")).values()) for item in resources]
     columns.put(["kubernetes" if item else None for item in clustered], "orchestrator.type")
-
-
-def put_rules(columns: Columns, rows: Sequence[Node]) -> None:
-    """The rule that matched, without what ECS has a place for, and what it says of MITRE's matrix."""
-    found = of_shared([_object(row.get("rule_match")) for row in rows], _rule)
-    for path, values in zip(OF_RULE, zip(*found, strict=True) if found else [()] * len(OF_RULE), strict=False):
-        columns.put(list(values), path, settled=True)
-    for row, (*_, match) in zip(rows, found, strict=True):
-        if type(row.get("rule_match")) is dict:
-            row["rule_match"] = match
-
-
-def _rule(match: Node) -> tuple[Any, ...]:
-    """What a match and its rule say, in the order of `OF_RULE`, and what is left of it."""
-    rule = _object(match.get("rule"))
-    filed = _objects_in(rule.get("security_sub_categories"))
-    threats = _threats(filed)
-    left = {key: value for key, value in match.items() if key != "version"}
-    if type(left.get("rule")) is dict:
-        left["rule"] = {key: value for key, value in rule.items() if key not in MOVED_FROM_RULE}
-        if not left["rule"]:
-            del left["rule"]
-    return (
-        match.get("version"),
-        *(rule.get(key) for key in MOVED_FROM_RULE),
-        distinct([_at(item, ("category", "name")) for item in filed]),
-        *(distinct(threats.get(name, [])) for name in (*THREAT, *SUB_TECHNIQUE)),
-        MITRE if threats else None,
-        left,
-    )
-
-
-def _threats(sub_categories: Iterable[Node]) -> dict[str, list[Any]]:
-    """Values by their name below `threat.`, of the sub-categories in MITRE's framework."""
-    found: dict[str, list[Any]] = {}
-    for item in sub_categories:
-        category = _object(item.get("category"))
-        if "MITRE" not in str(_at(category, ("framework", "name"))).upper():
-            continue
-        tactic = _TACTIC.fullmatch(str(category.get("external_id")))
-        technique = _TECHNIQUE.search(str(item.get("external_id")))
-        if tactic:
-            _add(found, THREAT[:2], tactic[0], category.get("name"))
-        if technique and technique[2]:
-            _add(found, THREAT[2:3], technique[1])
-            _add(found, SUB_TECHNIQUE, technique[0], item.get("title"))
-        elif technique:
-            _add(found, THREAT[2:], technique[1], item.get("title"))
-    return found
-
-
-def _add(found: dict[str, list[Any]], names: Iterable[str], *values: Any) -> None:
-    for name, value in zip(names, values, strict=True):
-        found.setdefault(name, []).append(value)
 
 
 def put_events(columns: Columns, rows: Sequence[Node], options: EcsOptions) -> None:
     """What the triggering events say, together."""
-    events = [_objects_in(_object(row.get("triggering_events")).get("nodes")) for row in rows]
+    events = [objects_in(as_object(row.get("triggering_events")).get("nodes")) for row in rows]
     said = [list(zip(*map(_of_event, items), strict=True)) or _NOTHING_SAID for items in events]
     for paths, values in zip(OF_EVENTS, zip(*said, strict=True) if said else _NOTHING_SAID, strict=True):
         columns.put(list(map(distinct, values)), *paths, settled=True)
     systems = [distinct([_system(event) for event in items]) or [] for items in events]
     columns.put([items[0] if len(items) == 1 else items for items in systems], "host.os.type", settled=True)
     hashes = [
-        [_at(row, ("runtime_details", "hash")), *pluck(items, "hash")] for row, items in zip(rows, events, strict=True)
+        [at(row, ("runtime_details", "hash")), *pluck(items, "hash")] for row, items in zip(rows, events, strict=True)
     ]
     columns.put([distinct(items) for items in hashes], "related.hash", settled=True)
     database = options.geoip_database
@@ -184,11 +117,11 @@ def put_events(columns: Columns, rows: Sequence[Node], options: EcsOptions) -> N
 
 def _of_event(event: Node) -> list[Any]:
     """What an event has at the paths of `OF_EVENTS`."""
-    return [_at(event, keys) if keys[0] in event else None for keys in OF_EVENTS.values()]
+    return [at(event, keys) if keys[0] in event else None for keys in OF_EVENTS.values()]
 
 
 def _system(event: Node) -> str | None:
-    name = _at(event, (RECORD, "common", "host_info", "os_type")) if RECORD in event else None
+    name = at(event, (RECORD, "common", "host_info", "os_type")) if RECORD in event else None
     if type(name) is not str:
         return None
     return next((system for system, words in SYSTEMS if words.search(name.lower())), None)
@@ -200,24 +133,5 @@ def _place(database: Path | None, events: Iterable[Node]) -> Node | None:
         for address in distinct(pluck(list(events), "actor_ip")) or ():
             if found := place(database, address):
                 return found
-    codes = distinct([_at(event, ("actor_ip_meta", "country_code")) for event in events])
+    codes = distinct([at(event, ("actor_ip_meta", "country_code")) for event in events])
     return {"country_iso_code": codes[0]} if codes else None
-
-
-def _object(value: Any) -> Node:
-    return value if type(value) is dict else {}
-
-
-def _objects_in(value: Any) -> list[Node]:
-    """The objects of a list, or the single one."""
-    items = value if type(value) is list else (value,)
-    return [item for item in items if type(item) is dict]
-
-
-def _at(value: Any, path: tuple[str, ...]) -> Any:
-    """What stands at that path of keys, None where an object on the way is missing."""
-    for key in path:
-        if type(value) is not dict:
-            return None
-        value = value.get(key)
-    return value
