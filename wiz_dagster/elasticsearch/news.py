@@ -43,7 +43,10 @@ def write_news(partition: EcsPartition, zone: LandingZone, to: Destination) -> W
 
 class _News(Reconciliation):
     def run_if_trusted(self) -> WriteReport | None:
-        """The report; None when only a listing can tell what there is, before or after."""
+        """The report; None when only a listing can tell what there is, before or after.
+
+        The last write ended with a refresh of the stream, which costs most here, so one is only needed after this one.
+        """
         self._prepare()
         receipt = self._receipt()
         if receipt is None:
@@ -54,11 +57,10 @@ class _News(Reconciliation):
         entries = self._create_missing(_assumed(before), receipt)
         after = document_ids(entries)
         self._partition.check_current(self._zone)
-        if self._report.created:
-            refreshed(self._to, self._stream, self._report.warnings)
         self._delete(self._places(before[~is_among(before, after)]))
         stored = len(before)
         if self._report.created or self._report.deleted:
+            refreshed(self._to, self._stream, self._report.warnings)
             stored = self._documents()
         self._count(entries)
         if stored != len(after) - self._report.rejected:
@@ -69,8 +71,7 @@ class _News(Reconciliation):
         return self._report
 
     def _documents(self) -> int:
-        """How many documents the partition has, once all that was written is seen."""
-        refreshed(self._to, self._stream, self._report.warnings)
+        """How many documents the partition is seen to have."""
         return self._to.backoff.patiently(self._counted)
 
     def _counted(self) -> int:
