@@ -5,7 +5,8 @@ will do. What an asset does stands in `assets.py`, what a dataset is in `dataset
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 import dagster as dg
 
@@ -24,6 +25,7 @@ from wiz_dagster.pruning import Ours, prune_job, prune_schedule
 from wiz_dagster.reconciliation import CHECK_JOB, CHECK_KEY, detections_check
 from wiz_dagster.refresh import Refreshed, refresh_jobs, refreshable
 from wiz_dagster.resources import WizResource
+from wiz_dagster.retention import Retention, forget
 from wiz_dagster.schedules import check_schedule, daily_schedule
 from wiz_dagster.sensors import defend_sensor
 from wiz_dagster.settings import PipelineSettings, read_pipeline_settings
@@ -89,6 +91,7 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
             checks={key for one in (*assets, *checks) for key in one.check_keys},
         ),
         settings.keep_runs_days,
+        _forgetting(settings),
     )
     return dg.Definitions(
         assets=assets,
@@ -120,6 +123,14 @@ def _assets(
     if view is not None and destination == "elasticsearch":
         assets.append(latest_asset(view, dataset, chosen, partitions, retry_policy, geoip_database=geoip))
     return assets
+
+
+def _forgetting(settings: PipelineSettings) -> Callable[[Mapping[str, str], datetime], Mapping[str, int]] | None:
+    """What deletes old files, where a setting says how long they are kept."""
+    kept = Retention(settings.keep_landing_days, settings.keep_dead_letters_days, settings.keep_spool_days)
+    if kept == Retention():
+        return None
+    return lambda environment, now: forget(environment, DATASETS, kept, now)
 
 
 def _resources(environment: Mapping[str, str]) -> dict[str, object]:

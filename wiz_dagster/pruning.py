@@ -2,10 +2,11 @@
 
 With its run Dagster forgets an event, and with its last materialization that a partition was ever written. So the
 newest materialization and the newest attempt of each partition stay, however old, and with them the newest result of
-each check. Only finished runs of this code location go; landed and written data are no concern of this module.
+each check. Only finished runs of this code location go. What the job deletes of files is said in `retention.py`.
 """
 
-from collections.abc import Iterator, Set
+import os
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,8 @@ from dagster import (
 from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, BulkActionsFilter, BulkActionStatus
 from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+
+from wiz_dagster.failures import dagster_failures
 
 PRUNE_JOB = "prune_job"
 PRUNE_CRON = "30 4 * * *"
@@ -70,8 +73,10 @@ class Pruned:
     oldest: datetime | None
 
 
-def prune_job(ours: Ours, keep_days: int) -> dg.JobDefinition:
-    """The job; its own old runs go too."""
+def prune_job(
+    ours: Ours, keep_days: int, forget_files: Callable[[Mapping[str, str], datetime], Mapping[str, int]] | None = None
+) -> dg.JobDefinition:
+    """The job; its own old runs go too. `forget_files` deletes old files by the environment and the present moment."""
     ours = replace(ours, jobs=ours.jobs | {PRUNE_JOB})
 
     @dg.op(out=dg.Out(dg.Nothing), description="Delete the records of old runs, the oldest first.")
@@ -81,6 +86,12 @@ def prune_job(ours: Ours, keep_days: int) -> dg.JobDefinition:
         done = prune(context.instance, replace(ours, repository=repository), before)
         yield dg.Output(None, metadata=_metadata(done))
 
+    @dg.op(out=dg.Out(dg.Nothing), description="Delete the files that were kept as long as the settings say.")
+    def prune_files() -> Iterator[dg.Output[None]]:
+        with dagster_failures():
+            done = forget_files(os.environ, datetime.now(UTC)) if forget_files else {}
+        yield dg.Output(None, metadata=dict(done))
+
     @dg.job(
         name=PRUNE_JOB,
         executor_def=dg.in_process_executor,
@@ -89,6 +100,8 @@ def prune_job(ours: Ours, keep_days: int) -> dg.JobDefinition:
     )
     def prune_old_runs() -> None:
         prune_runs()
+        if forget_files:
+            prune_files()
 
     return prune_old_runs
 

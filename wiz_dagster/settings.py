@@ -182,6 +182,9 @@ class PipelineSettings(Settings):
     geoip_database: ExistingFile | None = Field(default=None, alias="WIZ_GEOIP_DATABASE")
     refresh_minutes: Annotated[int, AfterValidator(_divisor_of_an_hour)] = Field(default=5, alias="WIZ_REFRESH_MINUTES")
     keep_runs_days: int = Field(default=30, ge=1, alias="WIZ_KEEP_RUNS_DAYS")
+    keep_landing_days: int | None = Field(default=None, ge=7, alias="WIZ_KEEP_LANDING_DAYS")
+    keep_dead_letters_days: int | None = Field(default=None, ge=1, alias="WIZ_KEEP_DEAD_LETTERS_DAYS")
+    keep_spool_days: int | None = Field(default=None, ge=1, alias="WIZ_KEEP_SPOOL_DAYS")
 
 
 _Model = TypeVar("_Model", bound=Settings)
