@@ -65,24 +65,20 @@ class Verification:
                 yield from self._of_day(client, dataset, day)
             else:
                 report = unlanded_day(dataset, day, held[day])
-                self._count(report)
-                self._left += 1
+                self._count(report, report)
                 yield report.line()
 
     def _of_day(self, client: Elasticsearch, dataset: Dataset, day: str) -> Iterator[str]:
         found = examine_day(self._sides, client, dataset, day)
-        self._count(found.report)
-        if found.report.agrees:
-            return
-        yield found.report.line()
-        if not self._repair:
-            self._left += 1
-            return
-        for told in self._mended(client, found):
-            yield f"{dataset.name} {day}: {told}"
-        left = examine_day(self._sides, client, dataset, day, tried=True).report
-        self._left += not left.agrees
-        yield f"{dataset.name} {day}: mended" if left.agrees else f"{left.line()} (not mended)"
+        left = found.report
+        if not left.agrees:
+            yield left.line()
+        if not left.agrees and self._repair:
+            for told in self._mended(client, found):
+                yield f"{dataset.name} {day}: {told}"
+            left = examine_day(self._sides, client, dataset, day, tried=True).report
+            yield f"{dataset.name} {day}: mended" if left.agrees else f"{left.line()} (not mended)"
+        self._count(found.report, left)
 
     def _mended(self, client: Elasticsearch, found: Examination) -> Iterable[str]:
         try:
@@ -90,11 +86,13 @@ class Verification:
         except WizDagsterError as error:
             yield str(error)
 
-    def _count(self, report: DayReport) -> None:
+    def _count(self, first: DayReport, last: DayReport) -> None:
+        """Adds a day as it was found and as it is left."""
         self._days += 1
-        self._documents += report.documents
-        self._differed += not report.agrees
-        self._older[report.dataset.name] += report.older
+        self._documents += last.documents
+        self._differed += not first.agrees
+        self._left += not last.agrees
+        self._older[last.dataset.name] += last.older
 
     def _summary(self) -> str:
         names = ", ".join(one.name for one in self._datasets)
