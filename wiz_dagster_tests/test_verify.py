@@ -278,6 +278,19 @@ def test_while_wiz_cant_be_asked_a_damaged_part_costs_nothing(written: Scene) ->
     assert written.documents() == before
 
 
+def test_a_landing_zone_in_an_object_store_is_mended_as_well(scene: Scene) -> None:
+    url = f"memory://{scene.namespace}"
+    scene.pipeline.environment = {**scene.pipeline.environment, "WIZ_LANDING_URL": url}
+    assert scene.pipeline.run("issue").success
+    before, store, folder = scene.documents(), open_store(url), f"issue/{YESTERDAY}"
+    (part,) = (name for name in store.list(folder) if name.endswith(".zst"))
+    store.put(f"{folder}/{part}", store.read(f"{folder}/{part}")[:-1])
+    (index, document_id), document = next(iter(before.items()))
+    scene.put(index, document_id, {**document, "message": "x"})
+    assert_mended(scene, before)
+    assert store.exists(f"{folder}/{part}.damaged")
+
+
 def test_what_lands_while_a_part_is_fetched_again_stays(written: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     before = written.documents()
     written.file("part-*.zst").unlink()
