@@ -39,8 +39,9 @@ lint: install ## Check style, types and the direction of imports
 reference: install ## Write docs/reference anew from the field tables and settings
 	@$(BIN)/python -m scripts.write_reference
 
-bench: install ## Measure a large partition, the receiver (by wrk), the spool, and a tick of the sensor
+bench: install ## Measure a large partition, a refresh, the receiver (by wrk), the spool, a tick of the sensor
 	@$(BIN)/python -m benchmarks.large_partition
+	@$(BIN)/python -m benchmarks.refresh
 	@$(BIN)/python -m benchmarks.receiver
 	@$(BIN)/python -m benchmarks.sensor_tick
 	@$(BIN)/python -m benchmarks.spool
