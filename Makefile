@@ -39,12 +39,13 @@ lint: install ## Check style, types and the direction of imports
 reference: install ## Write docs/reference anew from the field tables and settings
 	@$(BIN)/python -m scripts.write_reference
 
-bench: install ## Measure a large partition, a refresh, the receiver (by wrk), the spool, a tick of the sensor
+bench: install ## Measure a large partition, a refresh, the webhook's receiver (by wrk) and spool, transforms
 	@$(BIN)/python -m benchmarks.large_partition
 	@$(BIN)/python -m benchmarks.refresh
 	@$(BIN)/python -m benchmarks.receiver
 	@$(BIN)/python -m benchmarks.sensor_tick
 	@$(BIN)/python -m benchmarks.spool
+	@$(BIN)/python -m benchmarks.transform
 
 clean: ## Remove .venv, the demo's state and what tools left behind
 	rm -rf .venv .sandbox build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
