@@ -119,7 +119,7 @@ def test_what_others_exchanged_stays_until_a_full_write(
     zone: LandingZone, elasticsearch: Elasticsearch, namespace: str
 ) -> None:
     hit = stored(elasticsearch, namespace)[0]
-    elasticsearch.delete(index=hit["_index"], id=hit["_id"])
+    elasticsearch.delete(index=hit["_index"], id=hit["_id"], refresh=True)
     strange = {**hit["_source"], "event": {"id": "strange"}}
     elasticsearch.create(index=stream_name(ISSUE, namespace), id="strange", document=strange, refresh=True)
     assert figures(write_new(zone, elasticsearch, namespace)) == {"unchanged": 10}
