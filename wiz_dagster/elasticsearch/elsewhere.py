@@ -4,19 +4,13 @@ The same node gives the same document whatever the day, so it is looked up by it
 created. What is found stays in the partition that has it.
 """
 
-from functools import partial
-
 import numpy as np
 from elasticsearch import Elasticsearch
 
 from wiz_dagster.elasticsearch.backoff import Backoff
-from wiz_dagster.elasticsearch.digests import Digests, Marks, digests, raw_id, raw_ids, text_id
-from wiz_dagster.elasticsearch.scan import pages, point_in_time
+from wiz_dagster.elasticsearch.digests import Digests, Marks, digests, raw_id
+from wiz_dagster.elasticsearch.listing import places_of
 from wiz_dagster.landing.node_index import is_among
-
-AT_ONCE = 5000
-"""Ids a request; one has 22 bytes."""
-PAGE = 10_000
 
 
 class Elsewhere:
@@ -34,16 +28,7 @@ class Elsewhere:
         Raises TransientError when Elasticsearch can't answer for all of its shards.
         """
         new = ids[~is_among(ids, self._found)]
-        for start in range(0, len(new), AT_ONCE):
-            some = [text_id(raw) for raw in raw_ids(new[start : start + AT_ONCE])]
-            found = self._backoff.patiently(partial(self._search, some))
-            self._found = np.union1d(self._found, found)
+        places = places_of(self._client, self._stream, self._backoff, new)
+        found = digests(b"".join(raw_id(document_id) or b"" for _, document_id in places))
+        self._found = np.union1d(self._found, found)
         return is_among(ids, self._found)
-
-    def _search(self, ids: list[str]) -> Digests:
-        """Which of the ids there are; one may stand in several backing indices."""
-        raw = set()
-        with point_in_time(self._client, self._stream) as point:
-            for hits in pages(self._client, point, {"ids": {"values": ids}}, PAGE, source=False) if point else ():
-                raw |= {raw_id(hit["_id"]) or b"" for hit in hits}
-        return digests(b"".join(raw))

@@ -5,20 +5,22 @@ Half a million ids take some 10 MB. What follows from a listing is decided in `r
 
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from elasticsearch import AuthorizationException, Elasticsearch, NotFoundError
 
-from wiz_dagster.elasticsearch.digests import Digests, Marks, digests, raw_id
-from wiz_dagster.elasticsearch.scan import of_partition, pages, point_in_time
+from wiz_dagster.elasticsearch.backoff import Backoff
+from wiz_dagster.elasticsearch.digests import Digests, Marks, digests, raw_id, raw_ids, text_id
+from wiz_dagster.elasticsearch.scan import in_slices, of_partition, pages, point_in_time
 from wiz_dagster.errors import PermanentError
 
 PAGE = 10_000
-SLICES = 2
+IDS_AT_ONCE = 5_000
+"""Ids a request; one has 22 bytes."""
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 
@@ -41,17 +43,34 @@ class Listing:
         marks[1:] = self.ids[1:] == self.ids[:-1]
         return marks
 
+    def whereabouts(self, marks: Marks) -> list[tuple[str, str]]:
+        """Backing index and `_id` of the marked ones."""
+        names = [self.indices[place] for place in self.places[marks]]
+        return list(zip(names, map(text_id, raw_ids(self.ids[marks])), strict=True))
+
 
 def list_partition(client: Elasticsearch, stream: str, day: str) -> Listing:
     """Lists the documents of one partition; no stream means none.
 
     Raises TransientError when Elasticsearch can't answer for all of its shards.
     """
-    with point_in_time(client, stream) as point:
-        if point is None:
-            return _joined([])
-        with ThreadPoolExecutor(SLICES, thread_name_prefix="listing") as pool:
-            return _joined(list(pool.map(lambda number: _read_slice(client, point, day, number), range(SLICES))))
+    return _joined(in_slices(client, stream, lambda point, part: _read_slice(client, point, day, part)))
+
+
+def places_of(
+    client: Elasticsearch, stream: str, backoff: Backoff, ids: Digests, within: dict[str, Any] | None = None
+) -> list[tuple[str, str]]:
+    """Backing index and `_id` of each document of the stream that has one of the ids, as far as it was refreshed.
+
+    `within` is a query that they answer as well; one id may stand in several indices; no stream holds nothing. Raises
+    TransientError when Elasticsearch can't answer for all of its shards.
+    """
+    found: list[tuple[str, str]] = []
+    for start in range(0, len(ids), IDS_AT_ONCE):
+        some = [text_id(raw) for raw in raw_ids(ids[start : start + IDS_AT_ONCE])]
+        wanted = [{"ids": {"values": some}}, *([within] if within else [])]
+        found += backoff.patiently(partial(_places, client, stream, {"bool": {"filter": wanted}}))
+    return found
 
 
 def refresh(client: Elasticsearch, stream: str) -> str | None:
@@ -89,9 +108,16 @@ class _Slice:
         self.places.append(np.array(places, dtype=np.int32))
 
 
-def _read_slice(client: Elasticsearch, point: str, day: str, number: int) -> _Slice:
+def _places(client: Elasticsearch, stream: str, query: dict[str, Any]) -> list[tuple[str, str]]:
+    with point_in_time(client, stream) as point:
+        if point is None:
+            return []
+        found = pages(client, point, query, PAGE, source=False)
+        return [(hit["_index"], hit["_id"]) for hits in found for hit in hits]
+
+
+def _read_slice(client: Elasticsearch, point: str, day: str, part: dict[str, int]) -> _Slice:
     found = _Slice()
-    part = {"id": number, "max": SLICES}
     for hits in pages(client, point, of_partition(day), PAGE, source=False, part=part):
         found.add(hits)
     return found

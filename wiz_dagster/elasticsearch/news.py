@@ -5,22 +5,18 @@ and the superseded ones deleted. Whatever doesn't fit is left to the full write,
 """
 
 import time
-from functools import partial
 
 import numpy as np
 
-from wiz_dagster.elasticsearch.digests import Digests, document_ids, raw_ids, text_id
-from wiz_dagster.elasticsearch.listing import Listing
+from wiz_dagster.elasticsearch.digests import Digests, document_ids
+from wiz_dagster.elasticsearch.listing import Listing, places_of
 from wiz_dagster.elasticsearch.partition import EcsPartition, WriteReport
 from wiz_dagster.elasticsearch.reconcile import Destination, Reconciliation, refreshed, write_partition
-from wiz_dagster.elasticsearch.scan import of_partition, pages, point_in_time
+from wiz_dagster.elasticsearch.scan import of_partition
 from wiz_dagster.errors import TransientError
 from wiz_dagster.landing.node_index import is_among
 from wiz_dagster.landing.write_lock import write_lock
 from wiz_dagster.landing.zone import LandingZone
-
-AT_ONCE = 5000
-"""Ids a request."""
 
 
 def write_news(partition: EcsPartition, zone: LandingZone, to: Destination) -> WriteReport:
@@ -86,17 +82,8 @@ class _News(Reconciliation):
 
     def _places(self, ids: Digests) -> list[tuple[str, str]]:
         """Backing index and id of each document of the partition that has one of the ids."""
-        found: list[tuple[str, str]] = []
-        for start in range(0, len(ids), AT_ONCE):
-            some = [text_id(raw) for raw in raw_ids(ids[start : start + AT_ONCE])]
-            found += self._to.backoff.patiently(partial(self._search, some))
-        return found
-
-    def _search(self, ids: list[str]) -> list[tuple[str, str]]:
-        query = {"bool": {"filter": [of_partition(self._partition.day), {"ids": {"values": ids}}]}}
-        with point_in_time(self._to.client, self._stream) as point:
-            hits = [hit for page in pages(self._to.client, point or "", query, AT_ONCE, source=False) for hit in page]
-        return [(hit["_index"], hit["_id"]) for hit in hits]
+        within = of_partition(self._partition.day)
+        return places_of(self._to.client, self._stream, self._to.backoff, ids, within)
 
 
 def _assumed(ids: Digests) -> Listing:

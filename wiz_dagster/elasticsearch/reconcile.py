@@ -27,7 +27,6 @@ from wiz_dagster.elasticsearch.digests import (
     digests,
     document_ids,
     make_entries,
-    raw_ids,
     superseding,
     text_id,
     without,
@@ -188,11 +187,7 @@ class Reconciliation:
     def _delete_superfluous(self, listing: Listing, entries: Entries) -> int:
         """Deletes what the partition doesn't hold any more and further copies; returns how many documents went."""
         superfluous = ~is_among(listing.ids, document_ids(entries)) | listing.copies()
-        doomed = [
-            (listing.indices[place], text_id(raw))
-            for place, raw in zip(listing.places[superfluous], raw_ids(listing.ids[superfluous]), strict=True)
-        ]
-        return self._delete([*doomed, *listing.foreign])
+        return self._delete([*listing.whereabouts(superfluous), *listing.foreign])
 
     def _delete(self, doomed: Sequence[tuple[str, str]]) -> int:
         """Deletes documents, given as index and id; returns how many."""

@@ -4,18 +4,21 @@ A partition's are found by `labels.dagster_partition` and never by `@timestamp`,
 that isn't complete is an error, never a shorter answer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from elasticsearch import Elasticsearch, NotFoundError
 
 from wiz_dagster.errors import TransientError
 
 KEEP_ALIVE = "2m"
+SLICES = 2
 PARTITION_FIELD = "labels.dagster_partition"
 HIT_PARTS = ("_id", "_index", "_version", "sort")
 ANSWER_PARTS = ("pit_id", "timed_out", "_shards.failed")
+_Read = TypeVar("_Read")
 
 
 def of_partition(day: str) -> dict[str, Any]:
@@ -35,6 +38,18 @@ def point_in_time(client: Elasticsearch, stream: str) -> Iterator[str | None]:
         yield point
     finally:
         client.options(ignore_status=404).close_point_in_time(id=point)
+
+
+def in_slices(client: Elasticsearch, stream: str, read: Callable[[str, dict[str, int]], _Read]) -> list[_Read]:
+    """What `read` makes of each slice of one point in time, all slices at once; empty when there is no such stream.
+
+    `read` takes the point and the slice, as `pages` does.
+    """
+    with point_in_time(client, stream) as point:
+        if point is None:
+            return []
+        with ThreadPoolExecutor(SLICES, thread_name_prefix="scan") as pool:
+            return list(pool.map(lambda number: read(point, {"id": number, "max": SLICES}), range(SLICES)))
 
 
 def pages(

@@ -4,46 +4,26 @@ A scan takes 36 bytes a document and the pages in flight. What should be there i
 """
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from elasticsearch import Elasticsearch, NotFoundError
 
-from wiz_dagster.elasticsearch.digests import Digests, Marks, digests, raw_id, raw_ids, text_id
-from wiz_dagster.elasticsearch.scan import PARTITION_FIELD, of_partition, pages, point_in_time
+from wiz_dagster.elasticsearch.digests import Digests, digests, raw_id
+from wiz_dagster.elasticsearch.listing import Listing
+from wiz_dagster.elasticsearch.scan import PARTITION_FIELD, in_slices, of_partition, pages
 from wiz_dagster.verify.contents import content_of
 
 PAGE = 1000
-SLICES = 2
 SETTINGS = ("index.mapping.source.mode", "index.final_pipeline")
 
 
 @dataclass(frozen=True)
-class Stored:
-    """The documents of one partition, sorted by id, copies of one id by backing index.
+class Stored(Listing):
+    """A listing that knows the content of each document as well, as 16 bytes."""
 
-    `places` holds positions in `indices`; `foreign` are those whose id isn't one of ours, as index and id.
-    """
-
-    ids: Digests
     contents: Digests
-    places: npt.NDArray[np.int32]
-    indices: tuple[str, ...]
-    foreign: tuple[tuple[str, str], ...]
-
-    def copies(self) -> Marks:
-        """Marks each further copy of an id."""
-        marks = np.zeros(len(self.ids), dtype=np.bool_)
-        marks[1:] = self.ids[1:] == self.ids[:-1]
-        return marks
-
-    def whereabouts(self, marks: Marks) -> list[tuple[str, str]]:
-        """Backing index and `_id` of the marked ones."""
-        names = [self.indices[place] for place in self.places[marks]]
-        return list(zip(names, map(text_id, raw_ids(self.ids[marks])), strict=True))
 
 
 def stored_documents(client: Elasticsearch, stream: str, day: str) -> Stored:
@@ -51,11 +31,7 @@ def stored_documents(client: Elasticsearch, stream: str, day: str) -> Stored:
 
     Raises TransientError when Elasticsearch can't answer for all of its shards.
     """
-    with point_in_time(client, stream) as point:
-        if point is None:
-            return _joined([])
-        with ThreadPoolExecutor(SLICES, thread_name_prefix="verify") as pool:
-            return _joined(list(pool.map(lambda number: _read_slice(client, point, day, number), range(SLICES))))
+    return _joined(in_slices(client, stream, lambda point, part: _read_slice(client, point, day, part)))
 
 
 def stored_days(client: Elasticsearch, stream: str, first: str, last: str) -> dict[str, int]:
@@ -122,9 +98,8 @@ class _Slice:
         self.places.append(self.indices.index(hit["_index"]))
 
 
-def _read_slice(client: Elasticsearch, point: str, day: str, number: int) -> _Slice:
+def _read_slice(client: Elasticsearch, point: str, day: str, part: dict[str, int]) -> _Slice:
     found = _Slice()
-    part = {"id": number, "max": SLICES}
     for hits in pages(client, point, of_partition(day), PAGE, source=True, part=part):
         for hit in hits:
             found.add(hit)
@@ -138,4 +113,4 @@ def _joined(slices: list[_Slice]) -> Stored:
     contents = digests(b"".join(part.contents for part in slices))
     by_id = np.lexsort((place, ids))
     foreign = tuple(pair for part in slices for pair in part.foreign)
-    return Stored(ids[by_id], contents[by_id], place[by_id], names, foreign)
+    return Stored(ids[by_id], place[by_id], names, foreign, contents[by_id])

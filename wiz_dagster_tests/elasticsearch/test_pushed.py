@@ -14,7 +14,7 @@ from elasticsearch import Elasticsearch, helpers
 from wiz_dagster import checks
 from wiz_dagster.datasets import dataset_named
 from wiz_dagster.ecs.options import EcsOptions
-from wiz_dagster.elasticsearch import elsewhere
+from wiz_dagster.elasticsearch import listing
 from wiz_dagster.elasticsearch.bulk import BulkWriter
 from wiz_dagster.elasticsearch.partition import EcsPartition, WriteReport
 from wiz_dagster.elasticsearch.reconcile import Destination, stream_name, write_partition
@@ -187,8 +187,8 @@ def test_a_day_never_touches_the_documents_of_another(
 def test_more_events_elsewhere_than_one_request_asks_for_are_all_found(
     elasticsearch: Elasticsearch, namespace: str, zone: LandingZone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(elsewhere, "AT_ONCE", 7)
-    monkeypatch.setattr(elsewhere, "PAGE", 3)
+    monkeypatch.setattr(listing, "IDS_AT_ONCE", 7)
+    monkeypatch.setattr(listing, "PAGE", 3)
     for day in (FIRST, SECOND):
         land(zone, day, [event(number) for number in range(30)])
     write(zone, elasticsearch, namespace, FIRST)
