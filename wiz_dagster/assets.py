@@ -23,10 +23,9 @@ from wiz_dagster.failures import dagster_failures
 from wiz_dagster.landing.landed_day import LandedDay
 from wiz_dagster.landing.news import window_of_news
 from wiz_dagster.landing.raw_day import RawDay
-from wiz_dagster.landing.store import open_store
-from wiz_dagster.landing.zone import LandingZone
+from wiz_dagster.landing.zone import open_zone
 from wiz_dagster.resources import WizResource
-from wiz_dagster.settings import WizSettings, read_landing_settings
+from wiz_dagster.settings import WizSettings
 from wiz_dagster.wiz.windows import Window, partition_window, snapshot_window
 
 OWNERS = ["team:security-data"]
@@ -125,8 +124,7 @@ def raw_asset(
         )
         if config.since_last:
             with dagster_failures():
-                zone = LandingZone(open_store(read_landing_settings(os.environ).url), day.tenant)
-                day.window = window_of_news(zone, day)
+                day.window = window_of_news(open_zone(os.environ, day.tenant), day)
         yield dg.Output(day)
         yield from checks.raw_results(day)
 

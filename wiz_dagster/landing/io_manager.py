@@ -13,9 +13,7 @@ from wiz_dagster.failures import dagster_failures
 from wiz_dagster.landing.day_to_land import DayToLand
 from wiz_dagster.landing.landed_day import LandedDay
 from wiz_dagster.landing.landing_run import LandReport
-from wiz_dagster.landing.store import open_store
-from wiz_dagster.landing.zone import LandingZone, day_folder, open_zone
-from wiz_dagster.settings import read_landing_settings
+from wiz_dagster.landing.zone import day_folder, open_zone
 
 
 class LandingIOManager(dg.ConfigurableIOManager):
@@ -25,8 +23,7 @@ class LandingIOManager(dg.ConfigurableIOManager):
         """Draw the day's nodes and merge them into the landing zone: all, or none."""
         dataset = obj.dataset
         with dagster_failures():
-            store = open_store(read_landing_settings(os.environ).url)
-            zone = LandingZone(store, obj.tenant)
+            zone = open_zone(os.environ, obj.tenant)
             with obj.opened() as source:
                 obj.landed = zone.land(
                     dataset.name,
@@ -42,7 +39,7 @@ class LandingIOManager(dg.ConfigurableIOManager):
         warnings = source.report.warnings
         for warning in warnings:
             context.log.warning(warning)
-        place = f"{store.url.rstrip('/')}/{day_folder(dataset.name, obj.day)}"
+        place = f"{zone.store.url.rstrip('/')}/{day_folder(dataset.name, obj.day)}"
         context.add_output_metadata({**obj.figures(), **_metadata(obj.landed, day, place)})
         if warnings:
             lines = dg.MetadataValue.md("\n".join(f"* {warning}" for warning in warnings))

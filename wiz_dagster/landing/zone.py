@@ -168,9 +168,9 @@ def _merged_into(manifest: Manifest | None, snapshot: bool) -> tuple[PartRecord,
     return manifest.in_fetch_order() if manifest and not snapshot else ()
 
 
-def open_zone(environment: Mapping[str, str]) -> LandingZone:
-    """The landing zone that the settings name, for readers: whose tenant's it is doesn't matter."""
-    return LandingZone(open_store(read_landing_settings(environment).url), None)
+def open_zone(environment: Mapping[str, str], tenant: Tenant | None = None) -> LandingZone:
+    """The landing zone that the settings name, of that tenant; for readers None, as whose it is doesn't matter."""
+    return LandingZone(open_store(read_landing_settings(environment).url), tenant)
 
 
 def day_folder(dataset: str, day: str) -> str:

@@ -20,14 +20,12 @@ from wiz_dagster.landing.landed_day import LandedDay
 from wiz_dagster.landing.manifest import Manifest, Tenant
 from wiz_dagster.landing.raw_day import RawDay
 from wiz_dagster.landing.stamps import new_stamp
-from wiz_dagster.landing.store import open_store
-from wiz_dagster.landing.zone import LandingZone, day_folder
+from wiz_dagster.landing.zone import LandingZone, day_folder, open_zone
 from wiz_dagster.settings import (
     ElasticsearchSettings,
     PipelineSettings,
     TenantSettings,
     read_elasticsearch_settings,
-    read_landing_settings,
     read_pipeline_settings,
     read_tenant_settings,
     read_wiz_settings,
@@ -90,7 +88,7 @@ def read_sides(environment: Mapping[str, str]) -> Sides:
     tenant = Tenant.of(owner.api_url, owner.client_id) if owner else None
     return Sides(
         environment=environment,
-        zone=LandingZone(open_store(read_landing_settings(environment).url), tenant),
+        zone=open_zone(environment, tenant),
         cluster=read_elasticsearch_settings(environment),
         pipeline=pipeline,
         by_dataset=read_dataset_settings(pipeline.config, DATASETS),
