@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dagster as dg
-from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster import DagsterInstance
 
 from wiz_dagster.assets import ecs_key, raw_key
 from wiz_dagster.datasets.base import Dataset
-from wiz_dagster.sensors import PARTITION_TAG, START_PATIENCE, UNFINISHED
+from wiz_dagster.sensors import unfinished_runs
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -104,10 +104,5 @@ def _run_config(group: Sequence[Refreshed], *, trust_last_write: bool) -> dict[s
 
 
 def _under_way(instance: DagsterInstance, job_name: str, day: str) -> bool:
-    """Whether a run of the job for the day waits or runs; one that was never started won't be after a while."""
-    records = instance.get_run_records(RunsFilter(job_name=job_name, statuses=UNFINISHED, tags={PARTITION_TAG: day}))
-    never_started = datetime.now(UTC) - START_PATIENCE
-    return any(
-        record.dagster_run.status != DagsterRunStatus.NOT_STARTED or record.create_timestamp > never_started
-        for record in records
-    )
+    """Whether a run of the job for the day waits or runs."""
+    return bool(unfinished_runs(instance, [day], datetime.now(UTC), job_name))

@@ -80,6 +80,19 @@ def day_states(
     }
 
 
+def unfinished_runs(
+    instance: DagsterInstance, days: Iterable[str], now: datetime, job_name: str | None = None
+) -> list[DagsterRun]:
+    """The runs of any of the days, of one job or of all, that wait or run; those that will never start are left out."""
+    wanted = RunsFilter(job_name=job_name, statuses=UNFINISHED, tags={PARTITION_TAG: sorted(days)})
+    never_started = now - START_PATIENCE
+    return [
+        record.dagster_run
+        for record in instance.get_run_records(wanted)
+        if record.dagster_run.status != DagsterRunStatus.NOT_STARTED or record.create_timestamp > never_started
+    ]
+
+
 def _digest(found: Iterable[Segment]) -> str:
     """Another one whenever a segment comes, goes or changes; empty without segments."""
     known = blake2b(digest_size=8)
@@ -92,14 +105,7 @@ def _digest(found: Iterable[Segment]) -> str:
 
 def _in_flight(instance: DagsterInstance, days: set[str], now: datetime) -> set[str]:
     """The days that a run of the sensor, of a backfill or by hand is working on."""
-    records = instance.get_run_records(RunsFilter(statuses=UNFINISHED, tags={PARTITION_TAG: sorted(days)}))
-    never_started = now - START_PATIENCE
-    return {
-        record.dagster_run.tags[PARTITION_TAG]
-        for record in records
-        if _moves_events(record.dagster_run)
-        and (record.dagster_run.status != DagsterRunStatus.NOT_STARTED or record.create_timestamp > never_started)
-    }
+    return {run.tags[PARTITION_TAG] for run in unfinished_runs(instance, days, now) if _moves_events(run)}
 
 
 def _moves_events(run: DagsterRun) -> bool:
