@@ -11,7 +11,7 @@ import numpy as np
 
 from wiz_dagster.sandbox.wiz.hashing import Ordinals, mix, node_id, weighted
 from wiz_dagster.sandbox.wiz.pools import Record, draw
-from wiz_dagster.sandbox.wiz.source import Category, GeneratedSource, Node
+from wiz_dagster.sandbox.wiz.source import AsOf, Category, GeneratedSource, Node
 from wiz_dagster.sandbox.wiz.times import Micros, texts
 
 STATUSES = ("SUCCESS", "FAILED", "ACCESS_DENIED", "INVALID", "PARTIALLY_DONE")
@@ -50,11 +50,11 @@ class AuditSource(GeneratedSource):
         super().__init__(key, first_day, volume)
         self._pools = draw(key)
 
-    def times(self, name: str, ordinals: Ordinals, now: int) -> Micros:  # noqa: ARG002
+    def times(self, name: str, ordinals: Ordinals, now: AsOf) -> Micros:  # noqa: ARG002
         """The only time of an entry is its creation."""
         return self.created(ordinals)
 
-    def category(self, name: str, ordinals: Ordinals, now: int) -> Category:  # noqa: ARG002
+    def category(self, name: str, ordinals: Ordinals, now: AsOf) -> Category:  # noqa: ARG002
         """Of status, action, action type, and who did it."""
         if name == "status":
             return self._statuses(ordinals), [(status,) for status in STATUSES]
@@ -76,7 +76,7 @@ class AuditSource(GeneratedSource):
         people, machines = len(self._pools.users), len(self._pools.service_accounts)
         return people + (value >> 16) % machines if (value >> 8) % 3 == 0 else (value >> 16) % people
 
-    def nodes(self, ordinals: Ordinals, now: int) -> list[Node]:  # noqa: ARG002
+    def nodes(self, ordinals: Ordinals, now: AsOf) -> list[Node]:  # noqa: ARG002
         """Whole entries."""
         hashes = mix(self.key, ordinals, 3)
         stamps = texts(self.created(ordinals), self.precision(ordinals), hashes)

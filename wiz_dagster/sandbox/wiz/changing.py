@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wiz_dagster.sandbox.wiz.hashing import Ordinals, below, mix, weighted
-from wiz_dagster.sandbox.wiz.source import Bounds, GeneratedSource
+from wiz_dagster.sandbox.wiz.hashing import Hashes, Ordinals, below, mix, weighted
+from wiz_dagster.sandbox.wiz.source import AsOf, Bounds, GeneratedSource
 from wiz_dagster.sandbox.wiz.times import DAY, HOUR, Micros, cut
 
 STEPS = 5
@@ -24,10 +24,35 @@ _CHANGES = (150, 300, 250, 200, 100)
 _NOT_TO_COME = 1 << 61
 
 
+class Hurry(NamedTuple):
+    """A time in which more happens: a share of the changes that are still to come at its start fall into it instead."""
+
+    start: int
+    """Microseconds since 1970; what was changed before stays as it was."""
+    length: int
+    """Microseconds."""
+    per_mille: int
+
+    def applied(self, moments: Micros, hashes: Hashes, precision: Ordinals) -> Micros:
+        """`moments` has a row a step, ascending, the first one that of creation, and a column a node."""
+        to_come = (moments > self.start) & (moments < _NOT_TO_COME)
+        step = to_come.argmax(axis=0)
+        columns = np.arange(moments.shape[1])
+        hurried = cut(self.start + below(hashes >> np.uint64(10), self.length), precision)
+        hurried = np.maximum(hurried, moments[np.maximum(step - 1, 0), columns])
+        chosen = to_come.any(axis=0) & (step > 0) & (below(hashes, 1000) < self.per_mille)
+        chosen &= hurried < moments[step, columns]
+        moments = moments.copy()
+        moments[step[chosen], columns[chosen]] = hurried[chosen]
+        return moments
+
+
 class ChangingSource(GeneratedSource, ABC):
     """Nodes with a time that each change moves, `changed_name`."""
 
     changed_name = "updatedAt"
+
+    hurry: Hurry | None = None
 
     def __init__(self, key: int, first_day: int, volume: int) -> None:
         """See `GeneratedSource`."""
@@ -35,25 +60,26 @@ class ChangingSource(GeneratedSource, ABC):
         self._changed_on = lru_cache(maxsize=_DAYS_KEPT)(self._find_changed_on)
 
     @abstractmethod
-    def times(self, name: str, ordinals: Ordinals, now: int) -> Micros:
-        """See `Source`."""
+    def changes(self, ordinals: Ordinals) -> Micros:
+        """Every value that `changed_name` ever takes, those to come as well: a row a change, a column a node."""
 
     def blocks(self, bounds: Bounds, now: int) -> Iterator[Ordinals]:
-        """By days of change where that is what bounds them: a day is searched once, not for each slice of it."""
+        """By days of change where that is what bounds them: a day is searched once, not for each slice and moment."""
         if self.changed_name not in bounds or self.created_name in bounds:
             yield from super().blocks(bounds, now)
             return
         after, before = bounds[self.changed_name]
         first, last = max(after, self._first_day) // DAY, min(before, now) // DAY
-        for day in range(first, last + 1):
-            yield self._changed_on(day, now)
+        if first <= last:
+            block = np.unique(np.concatenate([self._changed_on(day) for day in range(first, last + 1)]))
+            yield block[self.created(block) <= now]
 
-    def _find_changed_on(self, day: int, now: int) -> Ordinals:
+    def _find_changed_on(self, day: int) -> Ordinals:
         start = day * DAY
         found = [np.empty(0, dtype=np.int64)]
-        for block in super().blocks({self.changed_name: (start - 1, start + DAY)}, now):
-            changed = self.times(self.changed_name, block, now)
-            found.append(block[(changed >= start) & (changed < start + DAY)])
+        for block in super().blocks({self.changed_name: (start - 1, start + DAY)}, start + DAY):
+            changes = self.changes(block)
+            found.append(block[((changes >= start) & (changes < start + DAY)).any(axis=0)])
         return np.concatenate(found)
 
 
@@ -75,8 +101,13 @@ class FindingSource(ChangingSource):
 
     life = _LIFE_DAYS * DAY
 
-    def lives(self, ordinals: Ordinals, now: int) -> Lives:
+    def lives(self, ordinals: Ordinals, now: AsOf) -> Lives:
         """The steps as of `now`; those to come are in the moments, so that nothing but `step` depends on it."""
+        table = self.changes(ordinals)
+        return Lives(np.maximum((table <= now).sum(axis=0) - 1, 0), table)
+
+    def changes(self, ordinals: Ordinals) -> Micros:
+        """When each step begins; far away for those that a finding doesn't take."""
         precision = self.precision(ordinals)
         changes = weighted(mix(self.key, ordinals, 3), _CHANGES)
         moments = [self.created(ordinals)]
@@ -91,7 +122,7 @@ class FindingSource(ChangingSource):
             moment = np.maximum(cut(moment, precision), moments[-1])
             moments.append(np.where(changes >= step, moment, _NOT_TO_COME))
         table = np.stack(moments)
-        return Lives(np.maximum((table <= now).sum(axis=0) - 1, 0), table)
+        return table if self.hurry is None else self.hurry.applied(table, mix(self.key, ordinals, 40), precision)
 
 
 def since(states: Sequence[Sequence[str]]) -> Ordinals:

@@ -11,7 +11,7 @@ import numpy as np
 from wiz_dagster.sandbox.wiz.changing import FindingSource, Lives, since
 from wiz_dagster.sandbox.wiz.configuration_shapes import ConfigurationFacts, ConfigurationShapes
 from wiz_dagster.sandbox.wiz.hashing import Ordinals, below, mix, weighted
-from wiz_dagster.sandbox.wiz.source import Category, Node
+from wiz_dagster.sandbox.wiz.source import AsOf, Category, Node
 from wiz_dagster.sandbox.wiz.times import HOUR, NEVER, SECOND, Micros, texts
 
 _STATES = (
@@ -60,7 +60,7 @@ class ConfigurationSource(FindingSource):
         super().__init__(key, first_day, volume)
         self._shapes = ConfigurationShapes(key)
 
-    def times(self, name: str, ordinals: Ordinals, now: int) -> Micros:
+    def times(self, name: str, ordinals: Ordinals, now: AsOf) -> Micros:
         """Of firstSeenAt, updatedAt, analyzedAt and statusChangedAt."""
         if name == self.created_name:
             return self.created(ordinals)
@@ -74,7 +74,7 @@ class ConfigurationSource(FindingSource):
         missing = weighted(mix(self.key, ordinals, 9), _MISSING_WEIGHTS)
         return np.where(missing == _MISSING_TIMES.index(name), NEVER, moments)
 
-    def category(self, name: str, ordinals: Ordinals, now: int) -> Category:
+    def category(self, name: str, ordinals: Ordinals, now: AsOf) -> Category:
         """Of status, result, deleted, severity, rule, subscription and project."""
         if name in ("status", "result", "deleted"):
             place = ("status", "result", "deleted").index(name)
@@ -89,7 +89,7 @@ class ConfigurationSource(FindingSource):
         projects = [one["projects"] or () if one else () for one in resources]
         return self._resources(ordinals), [tuple(project["id"] for project in some) for some in projects]
 
-    def nodes(self, ordinals: Ordinals, now: int) -> list[Node]:
+    def nodes(self, ordinals: Ordinals, now: AsOf) -> list[Node]:
         """Whole findings as of `now`."""
         hashes, precision = mix(self.key, ordinals, 10), self.precision(ordinals)
         lives = self.lives(ordinals, now)

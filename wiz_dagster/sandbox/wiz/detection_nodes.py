@@ -13,8 +13,8 @@ from wiz_dagster.sandbox.wiz.changing import ChangingSource
 from wiz_dagster.sandbox.wiz.detection_shapes import DetectionFacts, DetectionShapes
 from wiz_dagster.sandbox.wiz.hashing import Ordinals, below, mix, weighted
 from wiz_dagster.sandbox.wiz.pools import SEVERITIES
-from wiz_dagster.sandbox.wiz.source import Bounds, Category, Node
-from wiz_dagster.sandbox.wiz.times import DAY, HOUR, SECOND, Micros, cut, texts
+from wiz_dagster.sandbox.wiz.source import AsOf, Bounds, Category, Node
+from wiz_dagster.sandbox.wiz.times import DAY, HOUR, NEVER, SECOND, Micros, cut, texts
 
 LIFE_DAYS = 3
 KEPT_DAYS = 7
@@ -53,11 +53,11 @@ class DetectionSource(ChangingSource):
         found = super().named(ids, now)
         return found[self.times(self.changed_name, found, now) >= now - _KEPT]
 
-    def times(self, name: str, ordinals: Ordinals, now: int) -> Micros:
+    def times(self, name: str, ordinals: Ordinals, now: AsOf) -> Micros:
         """Of createdAt and updatedAt."""
         return self.created(ordinals) if name == "createdAt" else self._updated(ordinals, now)[0]
 
-    def category(self, name: str, ordinals: Ordinals, now: int) -> Category:  # noqa: ARG002
+    def category(self, name: str, ordinals: Ordinals, now: AsOf) -> Category:  # noqa: ARG002
         """Of type, severity, project and account (ids)."""
         if name == "type":
             return self._types(ordinals), [(kind,) for kind in TYPES]
@@ -67,7 +67,7 @@ class DetectionSource(ChangingSource):
             return self._projects(ordinals), self._shapes.project_names()
         return self._accounts(ordinals), self._shapes.account_names()
 
-    def nodes(self, ordinals: Ordinals, now: int) -> list[Node]:
+    def nodes(self, ordinals: Ordinals, now: AsOf) -> list[Node]:
         """Whole detections as of `now`."""
         hashes = mix(self.key, ordinals, 10)
         precision = self.precision(ordinals)
@@ -90,20 +90,24 @@ class DetectionSource(ChangingSource):
         )
         return [self._shapes.node(DetectionFacts(*row)) for row in zip(*columns, strict=True)]
 
-    def _updated(self, ordinals: Ordinals, now: int) -> tuple[Micros, Ordinals]:
-        """The last update as of `now`, and how many there have been since the creation."""
-        updated = created = self.created(ordinals)
-        evaluations = np.zeros_like(ordinals)
+    def changes(self, ordinals: Ordinals) -> Micros:
+        """The time of creation and those of the evaluations, `NEVER` for one that doesn't happen."""
+        created = self.created(ordinals)
         lives = weighted(mix(self.key, ordinals, 5), _LIVES)
+        table = [created]
         for number in range(_EVALUATIONS):
             hashes = mix(self.key, ordinals, 30 + number)
             soon = (lives == _AGAIN_SOON) & (number == 0)
             delay = np.where(soon, below(hashes, 4 * HOUR), below(hashes, self.life))
             moment = cut(created + delay, self.precision(ordinals))
-            happened = (soon | (lives == _AGAIN_AND_AGAIN)) & (moment <= now)
-            updated = np.where(happened, np.maximum(updated, moment), updated)
-            evaluations += happened
-        return updated, evaluations
+            table.append(np.where(soon | (lives == _AGAIN_AND_AGAIN), moment, NEVER))
+        return np.stack(table)
+
+    def _updated(self, ordinals: Ordinals, now: AsOf) -> tuple[Micros, Ordinals]:
+        """The last update as of `now`, and how many there have been since the creation."""
+        table = self.changes(ordinals)
+        happened = np.where(table[1:] <= now, table[1:], NEVER)
+        return np.maximum(table[0], happened.max(axis=0)), (happened != NEVER).sum(axis=0)
 
     def _types(self, ordinals: Ordinals) -> Ordinals:
         return weighted(mix(self.key, ordinals, 6), _TYPE_WEIGHTS)

@@ -12,7 +12,7 @@ from wiz_dagster.sandbox.wiz.changing import ChangingSource
 from wiz_dagster.sandbox.wiz.hashing import Ordinals, below, mix, weighted
 from wiz_dagster.sandbox.wiz.issue_shapes import IssueFacts, IssueShapes
 from wiz_dagster.sandbox.wiz.pools import SEVERITIES
-from wiz_dagster.sandbox.wiz.source import Category, Node
+from wiz_dagster.sandbox.wiz.source import AsOf, Category, Node
 from wiz_dagster.sandbox.wiz.times import DAY, HOUR, NEVER, SECOND, Micros, cut, texts
 
 LIFE_DAYS = 12
@@ -46,7 +46,7 @@ class IssueSource(ChangingSource):
         super().__init__(key, first_day, volume)
         self._shapes = IssueShapes(key)
 
-    def times(self, name: str, ordinals: Ordinals, now: int) -> Micros:
+    def times(self, name: str, ordinals: Ordinals, now: AsOf) -> Micros:
         """Of createdAt, statusChangedAt and resolvedAt."""
         if name == "createdAt":
             return self.created(ordinals)
@@ -55,7 +55,7 @@ class IssueSource(ChangingSource):
             return changed
         return np.where(self._statuses(ordinals, changed) == STATUSES.index("RESOLVED"), changed, NEVER)
 
-    def category(self, name: str, ordinals: Ordinals, now: int) -> Category:
+    def category(self, name: str, ordinals: Ordinals, now: AsOf) -> Category:
         """Of status, severity, type and project (each id and slug)."""
         if name == "status":
             return self._statuses(ordinals, self._changed(ordinals, now)), [(status,) for status in STATUSES]
@@ -65,7 +65,7 @@ class IssueSource(ChangingSource):
             return self._types(ordinals), [(kind,) for kind in TYPES]
         return below(mix(self.key, ordinals, 9), self._shapes.project_choices), self._shapes.project_names()
 
-    def nodes(self, ordinals: Ordinals, now: int) -> list[Node]:
+    def nodes(self, ordinals: Ordinals, now: AsOf) -> list[Node]:
         """Whole issues as of `now`."""
         hashes = mix(self.key, ordinals, 10)
         precision = self.precision(ordinals)
@@ -85,20 +85,26 @@ class IssueSource(ChangingSource):
         )
         return [self._shapes.node(IssueFacts(*row)) for row in zip(*columns, strict=True)]
 
-    def _changed(self, ordinals: Ordinals, now: int) -> Micros:
+    def changes(self, ordinals: Ordinals) -> Micros:
+        """The time of creation and that of the status change, `NEVER` without one."""
         created = self.created(ordinals)
+        precision = self.precision(ordinals)
         lives = weighted(mix(self.key, ordinals, 5), _LIVES)
         hashes = mix(self.key, ordinals, 6)
         delay = np.where(lives == _CHANGED_SOON, below(hashes, 8 * HOUR), below(hashes, self.life))
-        changed = cut(created + delay, self.precision(ordinals))
+        changed = cut(created + delay, precision)
         # A scan closes many issues in the same microsecond, some of them at midnight.
         scan = hashes >> np.uint64(32) & np.uint64(63)
         changed = np.where(scan <= np.uint64(1), changed - changed % (HOUR // 6), changed)
         changed = np.where(scan == np.uint64(2), changed - changed % DAY, changed)
         changed = np.where(lives == _CHANGED_AT_ONCE, created, np.maximum(changed, created))
-        yet_to_come = changed > now
-        changed = np.where(yet_to_come, created, changed)
-        return np.where(lives == _NEVER_CHANGED, NEVER, changed)
+        table: Micros = np.stack([created, np.where(lives == _NEVER_CHANGED, NEVER, changed)])
+        return table if self.hurry is None else self.hurry.applied(table, mix(self.key, ordinals, 40), precision)
+
+    def _changed(self, ordinals: Ordinals, now: AsOf) -> Micros:
+        created, to_come = self.changes(ordinals)
+        changed: Micros = np.where(to_come > now, created, to_come)
+        return changed
 
     def _statuses(self, ordinals: Ordinals, changed: Micros) -> Ordinals:
         after = weighted(mix(self.key, ordinals, 7), _CHANGED_STATUS_WEIGHTS)

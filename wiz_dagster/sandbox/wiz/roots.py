@@ -11,7 +11,7 @@ from wiz_dagster.sandbox.wiz.audit_nodes import AuditSource
 from wiz_dagster.sandbox.wiz.configuration_nodes import ConfigurationSource
 from wiz_dagster.sandbox.wiz.detection_nodes import DetectionSource
 from wiz_dagster.sandbox.wiz.issue_nodes import IssueSource
-from wiz_dagster.sandbox.wiz.source import Source
+from wiz_dagster.sandbox.wiz.source import GeneratedSource
 from wiz_dagster.sandbox.wiz.vulnerability_nodes import VulnerabilitySource
 
 
@@ -23,7 +23,7 @@ class Root:
     """What its nodes are generated for; `also` are the other datasets that read them."""
     field: str
     scope: str
-    generate: Callable[[int, int, int], Source]
+    generate: Callable[[int, int, int], GeneratedSource]
     """From a stream key, the first midnight in microseconds, and the nodes a day."""
     times: Mapping[str, str]
     """Filters of the `{after, before}` kind to the node's key that they are about."""

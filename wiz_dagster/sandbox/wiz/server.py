@@ -1,7 +1,8 @@
 """The emulator as an HTTP server on the loopback interface: in a thread for tests, in the foreground for the shell.
 
-Besides `/oauth/token` and `/graphql` it has `/control/faults` (GET, POST a list of faults, DELETE) and
-`/control/requests` (GET the counts by root and status), which stand in for what a test does in process.
+Besides `/oauth/token` and `/graphql` it has `/control/faults` (GET, POST a list of faults, DELETE),
+`/control/requests` (GET the counts by root and status) and `/control/clock` (GET, POST `{"ahead": seconds}` or
+`{"stop": true}`), which stand in for what a test does in process.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import gc
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl
@@ -22,6 +23,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from wiz_dagster.errors import PermanentError, SettingsError
+from wiz_dagster.sandbox.wiz.clock import Clock
 from wiz_dagster.sandbox.wiz.faults import Fault, Faults, read_faults
 from wiz_dagster.sandbox.wiz.paging import Paging
 from wiz_dagster.sandbox.wiz.service import Reply, Request, Service
@@ -88,8 +90,25 @@ def make_app(service: Service) -> Starlette:
             Route("/graphql", graphql, methods=["POST"]),
             Route("/control/faults", faults, methods=["GET", "POST", "DELETE"]),
             Route("/control/requests", requests, methods=["GET"]),
+            Route("/control/clock", _clock_endpoint(service.paging.tenant.clock), methods=["GET", "POST"]),
         ]
     )
+
+
+def _clock_endpoint(clock: Clock) -> Callable[[HttpRequest], Awaitable[Response]]:
+    async def endpoint(request: HttpRequest) -> Response:
+        if request.method == "POST":
+            asked = await request.json()
+            if asked.get("stop"):
+                clock.stop()
+            else:
+                clock.set_ahead(float(asked["ahead"]))
+        earliest, latest = clock.shown
+        moments = {"now": clock.now, "earliest": earliest, "latest": latest}
+        told = {name: moment.isoformat() for name, moment in moments.items()}
+        return JSONResponse({**told, "ahead": clock.ahead, "stopped": clock.stopped})
+
+    return endpoint
 
 
 class WizEmulator:

@@ -4,6 +4,7 @@
 the caller handed in. Which of them a request gets is decided in `selection`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +23,9 @@ Category = tuple[Ordinals, list[tuple[Any, ...]]]
 Bounds = Mapping[str, tuple[int, int]]
 """Time's name to what it must lie between, in microseconds, bounds excluded."""
 
+AsOf = int | Micros
+"""The moment as of which nodes are looked at, in microseconds: one for all, or one for each."""
+
 _BLOCK = 200_000
 
 
@@ -37,20 +41,20 @@ class Source(Protocol):
     def blocks(self, bounds: Bounds, now: int) -> Iterator[Ordinals]:
         """Ordinals that exist as of `now`, in blocks: all within the bounds, and perhaps others."""
 
-    def times(self, name: str, ordinals: Ordinals, now: int) -> Micros:
+    def times(self, name: str, ordinals: Ordinals, now: AsOf) -> Micros:
         """The named time of each, `NEVER` where it is null."""
 
-    def category(self, name: str, ordinals: Ordinals, now: int) -> Category:
+    def category(self, name: str, ordinals: Ordinals, now: AsOf) -> Category:
         """The named property of each, for filters."""
 
     def named(self, ids: Sequence[str], now: int) -> Ordinals:
         """The ordinals of those ids that exist."""
 
-    def nodes(self, ordinals: Ordinals, now: int) -> list[Node]:
+    def nodes(self, ordinals: Ordinals, now: AsOf) -> list[Node]:
         """Whole nodes, with more keys than a query selects."""
 
 
-class GeneratedSource:
+class GeneratedSource(ABC):
     """The part that all generated datasets share: so many nodes a day, created evenly, each at its own time.
 
     A subclass says what they are. `life` is how many microseconds after its creation a node's times may still move,
@@ -66,6 +70,18 @@ class GeneratedSource:
         self.key = key
         self._first_day = first_day
         self._volume = volume
+
+    @abstractmethod
+    def times(self, name: str, ordinals: Ordinals, now: AsOf) -> Micros:
+        """See `Source`."""
+
+    @abstractmethod
+    def category(self, name: str, ordinals: Ordinals, now: AsOf) -> Category:
+        """See `Source`."""
+
+    @abstractmethod
+    def nodes(self, ordinals: Ordinals, now: AsOf) -> list[Node]:
+        """See `Source`."""
 
     def span(self, earliest: int, latest: int) -> range:
         """Created from `life` before the window to its end, and a little around that."""
@@ -119,11 +135,11 @@ class GivenSource:
         """All of them in one block."""
         yield np.arange(len(self._nodes), dtype=np.int64)
 
-    def times(self, name: str, ordinals: Ordinals, now: int) -> Micros:  # noqa: ARG002
+    def times(self, name: str, ordinals: Ordinals, now: AsOf) -> Micros:  # noqa: ARG002
         """Read off the node's key of that name."""
         return np.array([micros_of_text(self._nodes[i].get(name)) for i in ordinals.tolist()], dtype=np.int64)
 
-    def category(self, name: str, ordinals: Ordinals, now: int) -> Category:  # noqa: ARG002
+    def category(self, name: str, ordinals: Ordinals, now: AsOf) -> Category:  # noqa: ARG002
         """A code a node."""
         path = self._columns[name].split(".")
         found = [tuple(_values(self._nodes[i], path)) for i in ordinals.tolist()]
@@ -134,7 +150,7 @@ class GivenSource:
         wanted = set(ids)
         return np.array([i for i, node in enumerate(self._nodes) if node.get("id") in wanted], dtype=np.int64)
 
-    def nodes(self, ordinals: Ordinals, now: int) -> list[Node]:  # noqa: ARG002
+    def nodes(self, ordinals: Ordinals, now: AsOf) -> list[Node]:  # noqa: ARG002
         """The nodes themselves, not copies."""
         return [self._nodes[i] for i in ordinals.tolist()]
 
