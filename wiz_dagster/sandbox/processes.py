@@ -34,13 +34,14 @@ def running(
     started: dict[str, Process] = {}
     try:
         for name, arguments in commands.items():
-            started[name] = _start(arguments, environment, log)
+            started[name] = start(arguments, environment, log)
         yield started
     finally:
-        _stop(started.values())
+        stop(started.values())
 
 
-def _start(arguments: Sequence[str], environment: Mapping[str, str], log: Path | None) -> Process:
+def start(arguments: Sequence[str], environment: Mapping[str, str], log: Path | None) -> Process:
+    """Python with these arguments, whose output goes where `running` says; its caller stops it."""
     with ExitStack() as stack:
         said = stack.enter_context(open(log, "ab", opener=_private)) if log else None
         return subprocess.Popen(  # noqa: S603
@@ -57,7 +58,7 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _stop(processes: Iterable[Process]) -> None:
+def stop(processes: Iterable[Process]) -> None:
     """Ask all to stop, wait for them together, kill the rest."""
     asked = list(processes)
     for process in asked:
