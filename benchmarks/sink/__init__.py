@@ -1,0 +1,1 @@
+"""Ways to bring documents into Elasticsearch, side by side: `client` measures the client, `node` a real server."""
