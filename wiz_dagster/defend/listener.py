@@ -9,6 +9,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Set
+from contextlib import suppress
 
 from wiz_dagster.defend.refusals import NO_HANDSHAKE, TOO_MANY_CONNECTIONS, Refusals
 
@@ -16,7 +17,7 @@ _PAUSE_SECONDS = 0.1
 
 
 class Listener:
-    """Made within a running loop, where it starts at once; uvicorn closes it as it closes asyncio's.
+    """Made within a running loop, where it starts at once.
 
     Args:
         listening: bound and not blocking.
@@ -46,24 +47,27 @@ class Listener:
         self._most = most
         self._refusals = refusals
         self._loop = asyncio.get_running_loop()
-        self._opening: dict[asyncio.Protocol, asyncio.Task[None]] = {}
+        self._opening: dict[asyncio.Protocol, tuple[socket.socket, asyncio.Task[None]]] = {}
         self._accepting = self._loop.create_task(self._accept())
 
-    def close(self) -> None:
-        """Stop listening; what is in its handshake ends, open connections go on."""
+    async def stop(self) -> None:
+        """Stop listening; returns once nothing is opened any more: what is open then is in `connected`, and goes on."""
         self._accepting.cancel()
-        for task in self._opening.values():
-            task.cancel()
+        await asyncio.wait([self._accepting])
         self._listening.close()
+        # The opening itself isn't cancelled: uvloop may have given the connection to its protocol already, and would
+        # never tell it that the connection is gone. It takes no time, but for a handshake that the client can delay.
+        for protocol, (connection, _) in self._opening.items():
+            if self._context and protocol not in self._connected:
+                with suppress(OSError):  # the client is gone
+                    connection.shutdown(socket.SHUT_RDWR)
+        if self._opening:
+            await asyncio.wait([task for _, task in self._opening.values()])
 
     def check(self) -> None:
         """Raise what ended the listening, if anything did: better no receiver than a deaf one."""
         if self._accepting.done():
             self._accepting.result()
-
-    async def wait_closed(self) -> None:
-        """Until nothing is opened any more."""
-        await asyncio.wait([self._accepting, *self._opening.values()])
 
     async def _accept(self) -> None:
         while True:
@@ -79,7 +83,7 @@ class Listener:
                 self._refusals.note(TOO_MANY_CONNECTIONS)
                 continue
             protocol = self._protocol()
-            self._opening[protocol] = self._loop.create_task(self._open(connection, protocol))
+            self._opening[protocol] = connection, self._loop.create_task(self._open(connection, protocol))
 
     async def _open(self, connection: socket.socket, protocol: asyncio.Protocol) -> None:
         try:
@@ -92,7 +96,7 @@ class Listener:
             )
         except OSError:  # ssl.SSLError and TimeoutError, too
             connection.close()
-            if self._context:
+            if self._context and not self._accepting.done():
                 self._refusals.note(NO_HANDSHAKE)
         finally:
             self._opening.pop(protocol, None)

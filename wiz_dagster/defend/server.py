@@ -102,13 +102,18 @@ class Server(uvicorn.Server):
             self._most_connections,
             self._bounds.refusals,
         )
-        self.servers = [self._listener]  # type: ignore[list-item]
+        self.servers = []
         self.started = True
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: whether it is time to stop."""
         self._listener.check()
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, once no connection can come any more: it tells those that are there, and waits for all."""
+        await self._listener.stop()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -51,7 +51,7 @@ class SpoolReport:
 
 @dataclass
 class SpooledDay:
-    """The bodies received on a UTC day and not landed yet; `read` and `landed` are the figures once they are."""
+    """The bodies received on a UTC day and not landed yet; `read`, `landed` and `held` are the figures once they are."""
 
     dataset: Dataset
     day: str
@@ -60,6 +60,7 @@ class SpooledDay:
     tenant: Tenant
     read: SpoolReport | None = field(default=None, init=False)
     landed: LandReport | None = field(default=None, init=False)
+    held: int | None = field(default=None, init=False)
 
     def fetch_info(self) -> FetchInfo:
         """As a fetch of what was received of the day by now; nobody was asked, so the query is nothing."""
