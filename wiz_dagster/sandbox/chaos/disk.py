@@ -14,6 +14,7 @@ from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
 MEGABYTES = 1500
+TRIES = 20
 PAGES_LEFT = 4
 """Pages of 4 kB that a full disk still has: a manifest may fit where a part doesn't."""
 
@@ -28,11 +29,8 @@ class Disk:
 
     def fill(self) -> bool:
         """Let the disk have next to no room; False where that can't be done."""
-        if not self.own:
-            return False
-        state = os.statvfs(self.path)
-        used = (state.f_blocks - state.f_bfree) * state.f_bsize // 4096
-        return self._resize(f"{(used + PAGES_LEFT) * 4}k")
+        # What is written between the look and the change makes it fail.
+        return self.own and any(self._resize(f"{(self._used_pages() + PAGES_LEFT) * 4}k") for _ in range(TRIES))
 
     def empty(self) -> None:
         """Give it its room again."""
@@ -43,6 +41,10 @@ class Disk:
         """Take it away with all that it holds."""
         if self.own:
             subprocess.run(["umount", "--lazy", self.path], check=False)  # noqa: S603, S607
+
+    def _used_pages(self) -> int:
+        state = os.statvfs(self.path)
+        return (state.f_blocks - state.f_bfree) * state.f_bsize // 4096
 
     def _resize(self, size: str) -> bool:
         return _mount(self.path, "-o", f"remount,size={size}")

@@ -120,7 +120,7 @@ class World:
             "WIZ_START_DATE": self.plan.first_day.isoformat(),
             "WIZ_REFRESH_MINUTES": "1",
             "WIZ_REQUESTS_PER_SECOND": "200",
-            "WIZ_WINDOW_LAG": "10s",
+            "WIZ_WINDOW_LAG": "5s",
         }
 
     def _instance_files(self) -> None:
@@ -153,7 +153,7 @@ class World:
         self.receiver_process.start()
         self.command("setup")
         for kind in ("schedule", "sensor"):
-            self._run(f"{kind}.log", ["-m", "dagster", kind, "start", "--start-all", *DEFINITIONS])
+            self.run_dagster(kind, "start", "--start-all")
         self.await_ready()
         self.start_dagster()
 
@@ -202,6 +202,10 @@ class World:
     def command(self, *arguments: str, plain: bool = False, check: bool = True) -> str:
         """What `wiz-dagster <arguments>` prints, in the world's environment. Raises PermanentError when it fails."""
         return self._run(f"{arguments[0]}.log", [*PROGRAM, *arguments], plain=plain, check=check)
+
+    def run_dagster(self, *arguments: str) -> str:
+        """What `dagster <arguments>` on the definitions prints. Raises PermanentError when it fails."""
+        return self._run("commands.log", ["-m", "dagster", *arguments, *DEFINITIONS])
 
     def start_dagster(self) -> None:
         """What a service manager does: fail the runs that nothing runs any more, then start the daemon."""
