@@ -126,7 +126,7 @@ def raw_asset(
             with dagster_failures():
                 day.window = window_of_news(open_zone(os.environ, day.tenant), day)
         yield dg.Output(day)
-        yield from checks.raw_results(day)
+        yield from checks.raw_results(day, raw_key(dataset), context.instance)
 
     return fetch
 

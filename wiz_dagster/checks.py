@@ -5,39 +5,54 @@ result says in words what is wrong and in numbers how much.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+from dagster import DagsterInstance
 
 from wiz_dagster.defend.spooled_day import SpooledDay
 from wiz_dagster.elasticsearch.latest_day import LatestDay
 from wiz_dagster.elasticsearch.metadata import drift_metadata
 from wiz_dagster.elasticsearch.partition import EcsPartition
 from wiz_dagster.landing.raw_day import RawDay
+from wiz_dagster.volume import volume_result, volume_spec
+from wiz_dagster.wiz.windows import day_window
 
 
 def raw_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     """The checks of `wiz/raw/<dataset>`."""
     return [
         dg.AssetCheckSpec(
-            "wiz_count", asset=key, description="Wiz's own count against the nodes fetched; it may be a floor."
-        )
+            "wiz_count",
+            asset=key,
+            description="Wiz's own count against the nodes fetched; more may come where Wiz stopped counting.",
+        ),
+        volume_spec(key),
     ]
 
 
-def raw_results(day: RawDay) -> Iterator[dg.AssetCheckResult]:
-    """The result of `wiz_count`: a warning when fewer nodes came than Wiz counted for what was asked."""
+def raw_results(day: RawDay, key: dg.AssetKey, instance: DagsterInstance) -> Iterator[dg.AssetCheckResult]:
+    """The results: warnings when fewer nodes came than Wiz counted for what was asked, and of an unusual day."""
     report = day.fetched
-    if report is None:
+    if report is None or day.held is None:
         raise dg.DagsterInvariantViolationError("The IO manager has not landed this day.")
     short = report.missing > 0
     yield _result(
         "wiz_count",
         passed=not short,
         severity=dg.AssetCheckSeverity.WARN,
-        figures={"wiz_count": _number(report.wiz_count), "missing": report.missing, "null_nodes": report.null_nodes},
+        figures={
+            "wiz_count": _number(report.wiz_count),
+            "count_is_floor": report.count_is_floor,
+            "nodes": report.nodes,
+            "missing": report.missing,
+            "null_nodes": report.null_nodes,
+        },
         otherwise=f"{report.missing} nodes that Wiz counted did not come; materialize the day again.",
     )
+    finished = day.dataset.snapshot or report.window.end >= day_window(day.day).end
+    yield volume_result(instance, key, day.day, day.held, finished=finished)
 
 
 def spool_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
@@ -45,14 +60,15 @@ def spool_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(
             "spool_readable", asset=key, description="Segments of the day that can't be read and stay in the spool."
-        )
+        ),
+        volume_spec(key),
     ]
 
 
-def spool_results(day: SpooledDay) -> Iterator[dg.AssetCheckResult]:
-    """The result of `spool_readable`: it fails while a segment of the day is damaged or holds a body that is none."""
+def spool_results(day: SpooledDay, key: dg.AssetKey, instance: DagsterInstance) -> Iterator[dg.AssetCheckResult]:
+    """The results: a failure while a segment of the day is damaged or has a body that is none, a warning of volume."""
     report = day.read
-    if report is None:
+    if report is None or day.held is None:
         raise dg.DagsterInvariantViolationError("The IO manager has not landed this day.")
     yield _result(
         "spool_readable",
@@ -61,6 +77,8 @@ def spool_results(day: SpooledDay) -> Iterator[dg.AssetCheckResult]:
         otherwise=f"{report.unreadable} segments stay in the spool: {' '.join(report.warnings[:3])} All other events "
         "are landed. Restore such a file, or move it out of the spool.",
     )
+    finished = day_window(day.day).end <= datetime.now(UTC)
+    yield volume_result(instance, key, day.day, day.held, finished=finished)
 
 
 def ecs_specs(key: dg.AssetKey, destination: str) -> list[dg.AssetCheckSpec]:
@@ -81,13 +99,16 @@ def ecs_results(partition: EcsPartition, destination: str) -> Iterator[dg.AssetC
     if report is None:
         raise dg.DagsterInvariantViolationError("The IO manager has not written this partition.")
     stored = report.documents_in_elasticsearch
+    # A copy must not make up for a document that is missing.
+    wanted = stored - report.duplicates
     yield _result(
         "complete",
-        passed=report.nodes == report.documents and stored + report.elsewhere + report.rejected == report.nodes,
+        passed=report.nodes == report.documents == wanted + report.elsewhere + report.rejected,
         figures={
             "nodes": report.nodes,
             "documents": report.documents,
             "stored": stored,
+            "duplicates": report.duplicates,
             "elsewhere": report.elsewhere,
             "rejected": report.rejected,
         },

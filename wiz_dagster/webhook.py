@@ -45,6 +45,6 @@ def spooled_asset(
                 tenant=wiz.tenant(),
             )
         yield dg.Output(day)
-        yield from checks.spool_results(day)
+        yield from checks.spool_results(day, raw_key(dataset), context.instance)
 
     return move

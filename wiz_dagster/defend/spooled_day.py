@@ -51,7 +51,7 @@ class SpoolReport:
 
 @dataclass
 class SpooledDay:
-    """The bodies received on a UTC day and not landed yet; `read`, `landed` and `held` are the figures once they are."""
+    """The bodies received on a UTC day and not landed yet; `read`, `landed`, `held` are the figures once they are."""
 
     dataset: Dataset
     day: str

@@ -26,11 +26,15 @@ class Source(Protocol):
 
 
 class DayToLand(Protocol):
-    """A day of a dataset and where its nodes come from; whoever lands it leaves the figures in `landed`."""
+    """A day of a dataset and where its nodes come from; whoever lands it leaves the figures in `landed`.
+
+    `held` is how many nodes the day then has, those of earlier landings too.
+    """
 
     dataset: Dataset
     day: str
     landed: LandReport | None
+    held: int | None
 
     @property
     def tenant(self) -> Tenant:

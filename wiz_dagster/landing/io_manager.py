@@ -36,6 +36,7 @@ class LandingIOManager(dg.ConfigurableIOManager):
                     by_content=dataset.pushed,
                 )
             day = zone.day(dataset.name, obj.day)
+            obj.held = day.nodes
         warnings = source.report.warnings
         for warning in warnings:
             context.log.warning(warning)

@@ -25,7 +25,7 @@ from wiz_dagster.wiz.windows import Window
 
 @dataclass
 class RawDay:
-    """A day to be fetched; `fetched` and `landed` are the figures once it is kept."""
+    """A day to be fetched; `fetched`, `landed` and `held` are the figures once it is kept."""
 
     dataset: Dataset
     day: str
@@ -38,6 +38,7 @@ class RawDay:
     warnings: Sequence[str] = ()
     fetched: FetchReport | None = field(default=None, init=False)
     landed: LandReport | None = field(default=None, init=False)
+    held: int | None = field(default=None, init=False)
 
     @property
     def tenant(self) -> Tenant:

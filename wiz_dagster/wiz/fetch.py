@@ -75,7 +75,9 @@ class FetchReport:
     without_time: int = 0
     """Nodes yielded though they have no time to cut them by."""
     wiz_count: int | None = None
-    """Wiz's own count for the first walk of the window; may be a floor, and may hold a node of the very edge."""
+    """Wiz's own count for the first walk of the window; may hold a node of the very edge."""
+    count_is_floor: bool = False
+    """Whether Wiz stopped counting there (`maxCountReached`), so that it proves nothing of what lies beyond."""
     missing: int = 0
     """Nodes that Wiz counted and that did not come, over all walks."""
     warnings: list[str] = field(default_factory=list)
@@ -137,7 +139,7 @@ class _Work:
         pages = self._pages(filter_field, self.window, count=True)
         first = next(pages)
         if number == 0:
-            self.report.wiz_count = first.total
+            self.report.wiz_count, self.report.count_is_floor = first.total, first.at_least
         slices = cut(self.window, self._slices(first))
         sliced = len(slices) > 1
         came = 0
@@ -160,6 +162,7 @@ class _Work:
         for page in self._connection(self.filters).pages(self.page_size, count=True):
             if page.total is not None:
                 total = self.report.wiz_count = page.total
+                self.report.count_is_floor = page.at_least
             came += page.null_nodes + len(page.nodes)
             yield from self._batch(page)
         if total is not None and came < total:

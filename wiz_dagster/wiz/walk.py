@@ -23,12 +23,16 @@ EMPTY_PAGES = 10
 
 @dataclass(frozen=True)
 class Page:
-    """A page as it came; `cursor` is where the next one starts, None on the last; `total` only when asked for."""
+    """A page as it came; `cursor` is where the next one starts, None on the last; `total` only when asked for.
+
+    `at_least`: Wiz stopped counting at `total`, there may be more.
+    """
 
     nodes: list[Node]
     null_nodes: int
     cursor: str | None
     total: int | None
+    at_least: bool
 
 
 @dataclass(frozen=True)
@@ -93,4 +97,5 @@ def _read(connection: Any) -> Page | str:
         null_nodes=len(nodes) - len(present),
         cursor=cursor if info["hasNextPage"] else None,
         total=total if isinstance(total, int) and not isinstance(total, bool) else None,
+        at_least=connection.get("maxCountReached") is True,
     )

@@ -35,20 +35,27 @@ class Window:
         return self.end <= self.start
 
 
+def day_window(day: str) -> Window:
+    """The whole UTC day (YYYY-MM-DD). Raises PermanentError for a day that isn't one."""
+    try:
+        start = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
+    except ValueError:
+        raise PermanentError(f"{day[:40]!r} is not a day: write it as YYYY-MM-DD.") from None
+    return Window(start, start + _DAY)
+
+
 def partition_window(day: str, now: datetime, lag: timedelta) -> Window:
     """The window of the partition `day` (YYYY-MM-DD), as far as it has passed at `now` less `lag` (whole seconds).
 
     `lag` leaves out what Wiz may not have indexed yet. A day that has only just begun gives an empty window.
     Raises PermanentError for a day that isn't one, or that lies in the future.
     """
-    try:
-        start = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
-    except ValueError:
-        raise PermanentError(f"{day[:40]!r} is not a day: write it as YYYY-MM-DD.") from None
+    whole = day_window(day)
+    start, end = whole.start, whole.end
     if start > now:
         raise PermanentError(f"{day} has not begun (days are UTC): choose a day up to {now.astimezone(UTC):%Y-%m-%d}.")
     settled = (now.astimezone(UTC) - lag).replace(microsecond=0)
-    return Window(start, max(start, min(start + _DAY, settled)))
+    return Window(start, max(start, min(end, settled)))
 
 
 def snapshot_window(day: str, now: datetime) -> Window:

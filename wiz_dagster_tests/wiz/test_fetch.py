@@ -185,6 +185,16 @@ def test_null_nodes_are_counted(wiz: ScriptedWiz, client: WizClient) -> None:
     assert fetch.report.warnings == []
 
 
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_count_that_wiz_broke_off_is_known_to_be_a_floor(wiz: ScriptedWiz, client: WizClient, reached: bool) -> None:
+    nodes = [{"id": f"{number}", "at": moment(timedelta(hours=1))} for number in range(3)]
+    wiz.replies.append(page(nodes, totalCount=2, maxCountReached=reached))
+    fetch = fetched(client)
+    ids(fetch)
+    report = fetch.report
+    assert (report.wiz_count, report.count_is_floor, report.missing) == (2, reached, 0)
+
+
 def test_fewer_nodes_than_wiz_counted_are_a_warning(wiz: ScriptedWiz, client: WizClient) -> None:
     wiz.replies.append(page([{"id": "a", "at": moment(timedelta(0))}], totalCount=3))
     fetch = fetched(client)
