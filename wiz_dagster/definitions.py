@@ -14,6 +14,7 @@ from wiz_dagster.assets import RETRY_POLICY, ecs_asset, raw_asset
 from wiz_dagster.dataset_settings import DatasetSettings, read_dataset_settings
 from wiz_dagster.datasets import DATASETS
 from wiz_dagster.datasets.base import Dataset
+from wiz_dagster.edited import edited_schedule, has_unseen_edits
 from wiz_dagster.elasticsearch.files_io_manager import FilesIOManager
 from wiz_dagster.elasticsearch.io_manager import ElasticsearchIOManager
 from wiz_dagster.elasticsearch.latest_io_manager import LatestIOManager
@@ -80,6 +81,8 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
             schedules.append(check_schedule(CHECK_JOB))
         else:
             schedules.append(daily_schedule(dataset, job.name, partitions, chosen.lookback))
+            if has_unseen_edits(dataset):
+                schedules.append(edited_schedule(dataset, job.name, partitions, settings.edited_issues_days))
     for job, schedule in refresh_jobs(refreshed, daily(settings.start_date), settings.refresh_minutes):
         jobs.append(job)
         schedules.append(schedule)

@@ -181,6 +181,7 @@ class PipelineSettings(Settings):
     config: ExistingFile | None = Field(default=None, alias="WIZ_CONFIG")
     geoip_database: ExistingFile | None = Field(default=None, alias="WIZ_GEOIP_DATABASE")
     refresh_minutes: Annotated[int, AfterValidator(_divisor_of_an_hour)] = Field(default=5, alias="WIZ_REFRESH_MINUTES")
+    edited_issues_days: int = Field(default=7, ge=1, le=365, alias="WIZ_EDITED_ISSUES_DAYS")
     keep_runs_days: int = Field(default=30, ge=1, alias="WIZ_KEEP_RUNS_DAYS")
     keep_landing_days: int | None = Field(default=None, ge=7, alias="WIZ_KEEP_LANDING_DAYS")
     keep_dead_letters_days: int | None = Field(default=None, ge=1, alias="WIZ_KEEP_DEAD_LETTERS_DAYS")

