@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.defend.settings import read_spool_settings
 from wiz_dagster.defend.spool import remove, segments
-from wiz_dagster.landing.retention import forget_days, forget_dead_letters
+from wiz_dagster.landing.retention import forget_days, forget_dead_letters, forget_reports
 from wiz_dagster.landing.zone import open_zone
 
 
@@ -26,15 +26,16 @@ class Retention:
 def forget(
     environment: Mapping[str, str], datasets: Iterable[Dataset], kept: Retention, now: datetime
 ) -> dict[str, int]:
-    """Delete what is kept long enough; how many days, files of dead letters and segments. Raises the zone's errors.
+    """Delete what is kept long enough; how many of each. Raises the zone's errors.
 
     A segment is as old as its last write, and goes whether it was landed or not.
     """
-    done = {"landed_days": 0, "dead_letters": 0, "segments": 0}
+    done = {"landed_days": 0, "reports": 0, "dead_letters": 0, "segments": 0}
     names = [dataset.name for dataset in datasets]
     if kept.landing is not None:
-        before = now - timedelta(days=kept.landing)
-        done["landed_days"] = sum(forget_days(open_zone(environment), name, before) for name in names)
+        before, zone = now - timedelta(days=kept.landing), open_zone(environment)
+        done["landed_days"] = sum(forget_days(zone, name, before) for name in names)
+        done["reports"] = forget_reports(zone, names, before)
     if kept.dead_letters is not None:
         before = now - timedelta(days=kept.dead_letters)
         done["dead_letters"] = sum(forget_dead_letters(open_zone(environment), name, before) for name in names)

@@ -1,10 +1,11 @@
-"""Deleting what the landing zone has held long enough: whole days, or their dead letters alone.
+"""Deleting what the landing zone has held long enough: whole days, their dead letters alone, reports of what is gone.
 
 A day is old when it was landed last before a moment, however long ago it was itself: a backfill of last year isn't
 deleted while it runs. What is deleted can't be written again. How long is enough is said by the settings.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 
 from wiz_dagster.landing.stamps import stamp_of
@@ -12,6 +13,8 @@ from wiz_dagster.landing.zone import LandingZone, day_folder
 
 NEWEST = 2
 """Days of a dataset that stay whatever their age: the latest view of a snapshot rests on the last sweeps."""
+REPORTS = "report"
+"""The folder of the daily reports, which name resources too: a folder a namespace, a page a day."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LOCK = ".lock"
 
@@ -47,6 +50,19 @@ def forget_dead_letters(zone: LandingZone, dataset: str, before: datetime) -> in
         for name in letters:
             zone.store.delete(f"{folder}/{name}")
         forgotten += len(letters)
+    return forgotten
+
+
+def forget_reports(zone: LandingZone, datasets: Iterable[str], before: datetime) -> int:
+    """Delete the reports of days before a moment of which no dataset is landed any more; how many."""
+    landed = {day for dataset in datasets for day in zone.days(dataset)}
+    forgotten = 0
+    for namespace in zone.store.list(REPORTS):
+        for name in zone.store.list(f"{REPORTS}/{namespace}"):
+            day = name.removesuffix(".html")
+            if _DAY.fullmatch(day) and day < before.date().isoformat() and day not in landed:
+                zone.store.delete(f"{REPORTS}/{namespace}/{name}")
+                forgotten += 1
     return forgotten
 
 
