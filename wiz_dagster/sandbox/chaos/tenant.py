@@ -79,10 +79,10 @@ class TenantPlan:
         count = (moment.astimezone(UTC).date() - self.first_day).days + 1
         return [(self.first_day + timedelta(days=number)).isoformat() for number in range(count)]
 
-    def tenant(self, clock: Clock) -> Tenant:
-        """The tenant, its present moment being that of `clock`."""
+    def tenant(self, clock: Clock, *, late: bool = True) -> Tenant:
+        """The tenant, its present moment being that of `clock`; not `late`: the same, told at once."""
         hurry = Hurry(micros(self.start), self.busy_seconds * SECOND, HURRIED_PER_MILLE)
-        tenant = Tenant(now=self.start, seed=self.seed, days=self.days, volumes=self.volumes, late=True, hurry=hurry)
+        tenant = Tenant(now=self.start, seed=self.seed, days=self.days, volumes=self.volumes, late=late, hurry=hurry)
         tenant.clock = clock
         return tenant
 
