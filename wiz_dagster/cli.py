@@ -70,12 +70,13 @@ def transform(dataset: str, tags: tuple[str, ...]) -> None:
 
 
 @wiz_dagster.command()
-def doctor() -> None:
+@click.option("--alert", is_flag=True, help="Send a test message to whoever gets alerts.")
+def doctor(alert: bool) -> None:
     """Check settings, Wiz, Elasticsearch, the landing zone and Dagster; one line each, with what to do."""
     from wiz_dagster.doctor import examine
 
     failed = False
-    for finding in examine(os.environ):
+    for finding in examine(os.environ, alert=alert):
         click.echo(finding.line())
         failed = failed or not finding.ok
     sys.exit(int(failed))

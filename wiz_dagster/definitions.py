@@ -6,11 +6,15 @@ will do. What an asset does stands in `assets.py`, what a dataset is in `dataset
 
 import os
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import dagster as dg
 
-from wiz_dagster.assets import RETRY_POLICY, ecs_asset, raw_asset
+from wiz_dagster.alerts.outcomes import Known
+from wiz_dagster.alerts.sensor import alerts_sensor
+from wiz_dagster.alerts.staleness import Watched
+from wiz_dagster.assets import RETRY_POLICY, ecs_asset, ecs_key, raw_asset
 from wiz_dagster.dataset_settings import DatasetSettings, read_dataset_settings
 from wiz_dagster.datasets import DATASETS
 from wiz_dagster.datasets.base import Dataset
@@ -24,10 +28,12 @@ from wiz_dagster.latest import latest_asset
 from wiz_dagster.partitions import daily
 from wiz_dagster.pruning import Ours, prune_job, prune_schedule
 from wiz_dagster.reconciliation import CHECK_JOB, CHECK_KEY, detections_check
+from wiz_dagster.refresh import NAME as REFRESH
 from wiz_dagster.refresh import Refreshed, refresh_jobs, refreshable
 from wiz_dagster.resources import WizResource
 from wiz_dagster.retention import Retention, forget
 from wiz_dagster.schedules import check_schedule, daily_schedule
+from wiz_dagster.sensors import SENSOR as DEFEND_SENSOR
 from wiz_dagster.sensors import defend_sensor
 from wiz_dagster.settings import PipelineSettings, read_pipeline_settings
 from wiz_dagster.webhook import spooled_asset
@@ -54,6 +60,8 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
     checks: list[dg.AssetChecksDefinition] = []
     jobs, schedules, sensors = [], [], []
     refreshed: list[Refreshed] = []
+    watched: list[Watched] = []
+    made_by: dict[dg.AssetKey, str] = {}
     for dataset in datasets:
         chosen = by_dataset[dataset.name]
         partitions = daily(chosen.start_date or settings.start_date)
@@ -70,6 +78,8 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
             description=f"{doing} {dataset.name} and write its documents.",
         )
         jobs.append(job)
+        made_by |= {key: job.name for one in of_dataset for key in one.keys}
+        watched.append(_watched(dataset, settings, own_days=partitions != daily(settings.start_date)))
         if refreshable(dataset):
             refreshed.append(Refreshed(dataset, of_dataset, partitions))
         if dataset.pushed:
@@ -87,15 +97,13 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
         jobs.append(job)
         schedules.append(schedule)
 
-    pruning = prune_job(
-        Ours(
-            jobs={job.name for job in jobs},
-            assets={key for one in assets for key in one.keys},
-            checks={key for one in (*assets, *checks) for key in one.check_keys},
-        ),
-        settings.keep_runs_days,
-        _forgetting(settings),
+    ours = Ours(
+        jobs={job.name for job in jobs},
+        assets={key for one in assets for key in one.keys},
+        checks={key for one in (*assets, *checks) for key in one.check_keys},
     )
+    pruning = prune_job(ours, settings.keep_runs_days, _forgetting(settings))
+    sensors.append(alerts_sensor(Known(replace(ours, jobs=ours.jobs | {pruning.name}), made_by), watched))
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
@@ -126,6 +134,15 @@ def _assets(
     if view is not None and destination == "elasticsearch":
         assets.append(latest_asset(view, dataset, chosen, partitions, retry_policy, geoip_database=geoip))
     return assets
+
+
+def _watched(dataset: Dataset, settings: PipelineSettings, *, own_days: bool) -> Watched:
+    """How often each schedule of a dataset brings what is new, and how soon the sensor of what Wiz sends does."""
+    intervals = {DEFEND_SENSOR: timedelta(0)} if dataset.pushed else {f"{dataset.name}_daily": timedelta(days=1)}
+    if refreshable(dataset):
+        name = f"{REFRESH}_{dataset.name}" if own_days else REFRESH
+        intervals[name] = timedelta(minutes=settings.refresh_minutes)
+    return Watched(dataset.name, ecs_key(dataset), intervals, dataset.pushed)
 
 
 def _forgetting(settings: PipelineSettings) -> Callable[[Mapping[str, str], datetime], Mapping[str, int]] | None:

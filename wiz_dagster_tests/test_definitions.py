@@ -76,8 +76,8 @@ def test_an_empty_environment_loads_every_asset_job_and_schedule(definitions: dg
     schedules = {schedule.name: schedule for schedule in definitions.schedules or ()}
     assert schedules.keys() == {*(f"{name}_daily" for name in PULLED), "issue_edited", *OF_ALL}
     assert {one.default_status for one in schedules.values()} == {dg.DefaultScheduleStatus.STOPPED}
-    (sensor,) = definitions.sensors or ()
-    assert (sensor.name, sensor.default_status) == ("defend_sensor", dg.DefaultSensorStatus.STOPPED)
+    sensors = {sensor.name: sensor.default_status for sensor in definitions.sensors or ()}
+    assert sensors == dict.fromkeys(("defend_sensor", "alerts"), dg.DefaultSensorStatus.STOPPED)
 
 
 @pytest.mark.parametrize("key", sorted(KEYS), ids=lambda key: key.to_user_string())
@@ -162,7 +162,7 @@ def test_a_dataset_that_is_off_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_without_defend_there_is_no_sensor_and_no_comparison(tmp_path: Path) -> None:
     made = build_definitions(with_config(tmp_path, "datasets: {defend: {enabled: false}}"))
     assert made.resolve_asset_graph().get_all_asset_keys() == {key for key in KEYS if key.path[-1] != "defend"}
-    assert list(made.sensors or ()) == []
+    assert [sensor.name for sensor in made.sensors or ()] == ["alerts"]
     assert "defend_check_daily" not in {schedule.name for schedule in made.schedules or ()}
     assert not {"defend_job", "defend_check_job"} & {job.name for job in made.resolve_all_job_defs()}
 

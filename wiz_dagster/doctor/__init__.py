@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from wiz_dagster.dataset_settings import DatasetSettings, read_dataset_settings
 from wiz_dagster.datasets import DATASETS
+from wiz_dagster.doctor.alerts import examine_alerts
 from wiz_dagster.doctor.dagster_instance import examine_dagster
 from wiz_dagster.doctor.defend import examine_defend
 from wiz_dagster.doctor.elasticsearch import examine_elasticsearch
@@ -22,8 +23,11 @@ from wiz_dagster.landing.zone import LandingZone
 from wiz_dagster.settings import read_landing_settings, read_pipeline_settings, read_tenant_settings
 
 
-def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """All findings, each as soon as it is known; a check that needs what failed before it is left out."""
+def examine(environment: Mapping[str, str], *, alert: bool = False) -> Iterator[Finding]:
+    """All findings, each as soon as it is known; a check that needs what failed before it is left out.
+
+    With `alert` a test message is sent to whoever gets alerts.
+    """
     try:
         pipeline = read_pipeline_settings(environment)
         by_dataset = read_dataset_settings(pipeline.config, DATASETS)
@@ -42,6 +46,7 @@ def examine(environment: Mapping[str, str]) -> Iterator[Finding]:
     if len(asked_for) < len(datasets):
         yield from examine_defend(environment)
     yield from examine_dagster(environment)
+    yield from examine_alerts(environment, send=alert)
 
 
 def _in_words(by_dataset: Mapping[str, DatasetSettings], start: str, destination: str) -> str:
