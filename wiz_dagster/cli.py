@@ -123,6 +123,16 @@ def receiver() -> None:
 
 
 @wiz_dagster.command()
+@click.option("--address", default="127.0.0.1", show_default=True, help="Who reaches it needs no login.")
+@click.option("--port", type=click.IntRange(0, 65535), default=9589, show_default=True, help="0: any free port.")
+def metrics(address: str, port: int) -> None:
+    """Serve metrics of the Dagster instance for Prometheus, until Ctrl-C or SIGTERM."""
+    from wiz_dagster.metrics.exporter import serve_metrics
+
+    serve_metrics(os.environ, address, port)
+
+
+@wiz_dagster.command()
 def recover() -> None:
     """Fail the runs that no process of this machine runs any more; before the daemon starts."""
     if not os.environ.get("DAGSTER_HOME"):

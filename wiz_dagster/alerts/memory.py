@@ -1,8 +1,8 @@
 """What is told and when, as a pure function of what happened, what was told before, and the time.
 
 A subject is what can fail: an asset, a check, a job, a dataset that can be stale. It is told once with all its days
-that fail, and again only with further days, no sooner than `PAUSE` later, so that neither a refresh every minute nor a
-backfill of a year floods anyone; that all its days are well again is told once. The memory is the sensor's cursor.
+that fail, and again with further days no sooner than `PAUSE` later or, if it goes on failing, after `REMINDER`, so that
+neither a refresh every minute nor a backfill of a year floods anyone; that all its days are well again is told once.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pydantic import BaseModel, Field
 
 PAUSE = timedelta(hours=1)
 """Between two messages about one subject."""
+REMINDER = timedelta(hours=24)
+"""After this, what was told and fails again is told again."""
 MOST_CAUSES = 3
 """Causes told of one subject."""
 MOST_DAYS = 500
@@ -78,14 +80,14 @@ class Memory(BaseModel):
     """The storage id of the last event that was looked at."""
     subjects: list[Subject] = Field(default_factory=list)
 
-    def note(self, troubles: Iterable[Trouble], mended: Iterable[tuple[Kind, str, str]]) -> None:
+    def note(self, troubles: Iterable[Trouble], mended: Iterable[tuple[Kind, str, str]], now: datetime) -> None:
         """Take in what happened in one run, or what is stale now: what failed, and what is well (kind, name, day)."""
         for kind, name, day in mended:
             found = self._find(kind, name)
             if found:
                 _mend(found, day)
         for trouble in troubles:
-            _fail(self._find(*trouble.subject) or self._add(*trouble.subject), trouble)
+            _fail(self._find(*trouble.subject) or self._add(*trouble.subject), trouble, now)
 
     def forget(self, kind: Kind, name: str) -> None:
         """Nobody watches the subject any more: say nothing about it."""
@@ -105,10 +107,11 @@ class Memory(BaseModel):
         return self.subjects[-1]
 
 
-def _fail(one: Subject, trouble: Trouble) -> None:
-    if trouble.day in one.failing:
+def _fail(one: Subject, trouble: Trouble, now: datetime) -> None:
+    if trouble.day not in one.failing:
+        one.failing = [*one.failing, trouble.day][-MOST_DAYS:]
+    elif trouble.day in one.untold or not one.told_at or now - one.told_at < REMINDER:
         return
-    one.failing = [*one.failing, trouble.day][-MOST_DAYS:]
     one.untold = [*one.untold, trouble.day][-MOST_DAYS:]
     if len(one.causes) < MOST_CAUSES and trouble.cause not in {known.cause for known in one.causes}:
         one.causes.append(trouble)

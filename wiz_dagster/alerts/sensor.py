@@ -57,7 +57,7 @@ def alerts_sensor(known: Known, watched: Sequence[Watched]) -> dg.SensorDefiniti
         origin = context.code_location_origin
         location = origin.location_name if origin else None
         ours = replace(known.ours, repository=location and f"{context.repository_name}@{location}")
-        looked_at = look(context.instance, state.memory, known._replace(ours=ours))
+        looked_at = look(context.instance, state.memory, known._replace(ours=ours), now)
         patience = Patience(settings.stale_after, read_spool_settings(os.environ).spool)
         watch(context.instance, state.memory, watched, patience, location, now)
         told = state.memory.due(now)
@@ -70,12 +70,12 @@ def alerts_sensor(known: Known, watched: Sequence[Watched]) -> dg.SensorDefiniti
     return tell
 
 
-def look(instance: DagsterInstance, memory: Memory, known: Known) -> int:
+def look(instance: DagsterInstance, memory: Memory, known: Known, now: datetime) -> int:
     """Take the runs that ended since the last tick into the memory; how many they are."""
     runs, memory.seen = ended_since(instance, memory.seen, known.ours)
     for run in runs:
         found = outcome(instance, run, known)
-        memory.note(found.troubles, found.mended)
+        memory.note(found.troubles, found.mended, now)
     return len(runs)
 
 
@@ -94,9 +94,9 @@ def watch(
         if one.dataset not in late:
             memory.forget("stale", one.dataset)
         elif trouble := late[one.dataset]:
-            memory.note([trouble], [])
+            memory.note([trouble], [], now)
         else:
-            memory.note([], [("stale", one.dataset, "")])
+            memory.note([], [("stale", one.dataset, "")], now)
 
 
 def _remembered(cursor: str | None) -> State | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 from wiz_dagster.alerts.delivery import Send, ways
@@ -33,7 +34,7 @@ def examine_alerts(environment: Mapping[str, str], *, send: bool) -> Iterator[Fi
         return
     yield Finding("alerts", True, _in_words(settings))
     for name, sending in over.items() if send else ():
-        yield find(f"alerts by {name}", lambda sending=sending: _try(sending))
+        yield find(f"alerts by {name}", partial(_try, sending))
 
 
 def _in_words(settings: AlertSettings) -> str:
