@@ -7,7 +7,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help install demo dev test lint reference bench clean
+.PHONY: help install demo dev test lint reference bench chaos clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -46,6 +46,12 @@ bench: install ## Measure a large partition, a refresh, the webhook's receiver (
 	@$(BIN)/python -m benchmarks.sensor_tick
 	@$(BIN)/python -m benchmarks.spool
 	@$(BIN)/python -m benchmarks.transform
+
+SEED ?= 7
+MINUTES ?= 10
+
+chaos: install ## Let faults strike the whole pipeline, then compare with the tenant's truth (SEED=7 MINUTES=10)
+	@$(BIN)/wiz-dagster sandbox chaos --seed $(SEED) --minutes $(MINUTES)
 
 clean: ## Remove .venv, the demo's state and what tools left behind
 	rm -rf .venv .sandbox build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -174,6 +174,23 @@ def elasticsearch(port: int, data: Path | None, secure: bool) -> None:
     serve_elasticsearch(port, data, secure)
 
 
+@sandbox.command()
+@click.option("--seed", type=int, default=7, show_default=True, help="What faults come when, and which tenant.")
+@click.option("--minutes", type=click.FloatRange(min=1), default=10.0, show_default=True, help="How long faults come.")
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".sandbox/chaos"),
+    show_default=True,
+    help="Folder of the campaign, made anew.",
+)
+def chaos(seed: int, minutes: float, home: Path) -> None:
+    """A fault campaign on real processes; exit 1 when a document is lost, duplicated or stale."""
+    from wiz_dagster.sandbox.chaos.campaign import run_campaign
+
+    sys.exit(0 if run_campaign(home, seed, minutes) else 1)
+
+
 def _stop(_signal: int, _frame: object) -> None:
     """SIGTERM ends as Ctrl-C does, so that everything started is stopped."""
     raise SystemExit(128 + signal.SIGTERM)
