@@ -7,11 +7,14 @@ run. An error says what happened and which variables to look at, never an addres
 
 from __future__ import annotations
 
+import logging
 import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
@@ -41,7 +44,7 @@ def ways(settings: AlertSettings) -> Mapping[str, Send]:
 def _post(settings: AlertSettings, message: Message) -> None:
     address = settings.webhook.get_secret_value() if settings.webhook else ""
     text = f"*{_escaped(message.title)}*\n{_escaped(message.body)}".rstrip()
-    with requests.Session() as session:
+    with _unlogged(), requests.Session() as session:
         session.trust_env = False
         session.proxies = {"http": settings.proxy_url, "https": settings.proxy_url} if settings.proxy_url else {}
         try:
@@ -62,6 +65,22 @@ def _post(settings: AlertSettings, message: Message) -> None:
         answer.close()
     if not 200 <= answer.status_code < 300:
         raise TransientError(f"The webhook answered {answer.status_code}; look at WIZ_ALERT_WEBHOOK.")
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """At the level DEBUG urllib3 logs the paths that it asks for, and that of a webhook is its secret."""
+    thread = threading.get_ident()
+    log = logging.getLogger("urllib3.connectionpool")
+
+    def others(record: logging.LogRecord) -> bool:
+        return record.thread != thread
+
+    log.addFilter(others)
+    try:
+        yield
+    finally:
+        log.removeFilter(others)
 
 
 def _mail(settings: AlertSettings, message: Message) -> None:

@@ -24,7 +24,7 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 from wiz_dagster import errors
 from wiz_dagster.alerts.memory import Kind, Trouble
 from wiz_dagster.alerts.message import first_sentence
-from wiz_dagster.pruning import Ours
+from wiz_dagster.pruning import ASSETS_JOB, Ours
 from wiz_dagster.sensors import PARTITION_TAG
 
 MOST_RUNS = 100
@@ -44,7 +44,7 @@ OWN_ERRORS = {name for name, one in vars(errors).items() if isinstance(one, type
 
 
 class Known(NamedTuple):
-    """What tells our runs from others, and the job that makes each of our assets."""
+    """What tells our runs from others, and the jobs of the datasets' assets."""
 
     ours: Ours
     jobs: Mapping[dg.AssetKey, str]
@@ -128,7 +128,8 @@ def _failures(
     events: list[DagsterEvent], run: DagsterRun, day: str, known: Known, written: set[dg.AssetKey]
 ) -> Iterator[Trouble]:
     """The assets whose step failed; of a run that was ended from outside, those it had still to write; else the job."""
-    by_step = {key.to_python_identifier(): key for key in known.jobs}
+    by_step = {key.to_python_identifier(): key for key in known.ours.assets}
+    own_job = "" if run.job_name == ASSETS_JOB else run.job_name
     failed: dict[dg.AssetKey | None, str] = {}
     for event in events:
         if event.event_type == DagsterEventType.STEP_FAILURE:
@@ -137,9 +138,9 @@ def _failures(
         end = next((event for event in events if event.event_type == DagsterEventType.RUN_FAILURE), None)
         cause = first_sentence((end.message if end else None) or "The run failed without saying why.")
         planned = {event.asset_key for event in events if event.is_asset_materialization_planned and event.asset_key}
-        failed = dict.fromkeys(sorted((planned - written) & known.jobs.keys()), cause) or {None: cause}
+        failed = dict.fromkeys(sorted((planned - written) & known.ours.assets), cause) or {None: cause}
     for key, cause in failed.items():
-        mend = known.jobs[key] if key else "" if run.job_name.startswith("__") else run.job_name
+        mend = known.jobs.get(key, own_job) if key else own_job
         name = key.to_user_string() if key else run.job_name
         yield Trouble(kind="run", name=name, day=day, cause=cause, job=run.job_name, run_id=run.run_id, mend=mend)
 

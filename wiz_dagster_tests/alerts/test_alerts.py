@@ -26,10 +26,13 @@ from dagster._core.scheduler.instigation import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from wiz_dagster.alerts import sensor
+from wiz_dagster.alerts.outcomes import Known
+from wiz_dagster.alerts.sensor import alerts_sensor
 from wiz_dagster.alerts.settings import read_alert_settings
 from wiz_dagster.definitions import build_definitions
 from wiz_dagster.doctor.alerts import examine_alerts
-from wiz_dagster.errors import SettingsError
+from wiz_dagster.errors import SettingsError, TransientError
+from wiz_dagster.pruning import Ours
 from wiz_dagster.sandbox import certificates
 from wiz_dagster_tests.alerts.receiving import MAIL_SECRET, TO, WEBHOOK_SECRET, Slack, mailbox, slack
 from wiz_dagster_tests.kept import files_below, forms, found_in
@@ -200,6 +203,34 @@ def test_a_run_that_dagster_starts_again_by_itself_has_not_failed_yet(watch: Wat
     assert len(hook.texts) == 1
 
 
+def test_what_goes_on_failing_for_the_same_day_is_told_again_a_day_later(watch: Watch, hook: Slack) -> None:
+    watch.killed("prune_job", "")
+    watch.tick()
+    for later in (timedelta(hours=2), timedelta(hours=23)):
+        watch.killed("prune_job", "")
+        watch.tick(later)
+    assert [text.splitlines()[0] for text in hook.texts] == 2 * ["*Failed: prune_job*"]
+
+
+def test_of_an_exception_that_nobody_foresaw_only_the_name_is_told(watch: Watch, hook: Slack) -> None:
+    def failing(name: str, error: Exception) -> dg.AssetsDefinition:
+        @dg.asset(name=name)
+        def fails() -> None:
+            raise error
+
+        return fails
+
+    bug, outage = failing("bug", ValueError("a finding")), failing("outage", TransientError("Wiz is away. Wait."))
+    made = dg.Definitions(assets=[bug, outage], jobs=[dg.define_asset_job("both")])
+    ours = Ours(jobs={"both"}, assets={bug.key, outage.key})
+    watch.sensor = alerts_sensor(Known(ours, {}), [])
+    made.resolve_job_def("both").execute_in_process(instance=watch.instance, raise_on_error=False)
+    watch.tick()
+    (text,) = hook.texts
+    assert "Failed: bug\nValueError, which nobody foresaw; the run's log says more.\n" in text
+    assert "Failed: outage\nWiz is away.\n" in text
+
+
 def test_a_webhook_that_is_down_gets_its_messages_later_and_keeps_no_mail_back(watch: Watch, hook: Slack) -> None:
     hook.answers = [500, 302]
     watch.killed("prune_job", "")
@@ -323,12 +354,19 @@ def test_settings_that_do_not_fit_together_are_named_without_their_values() -> N
         assert not any(secret in str(refused.value) for secret in (WEBHOOK_SECRET, MAIL_SECRET))
 
 
-def test_no_secret_is_kept_or_said(watch: Watch, home: Path, hook: Slack, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_secret_is_kept_or_said(
+    watch: Watch,
+    home: Path,
+    hook: Slack,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG")
     hook.answers = [500]
     watch.killed("prune_job", "")
     said = [str(watch.tick())]
     said.append(str(watch.tick(WIZ_ALERT_WEBHOOK=hook.url.replace(str(hook.port), "9"))))
     printed = capfd.readouterr()
-    texts = [("said", "".join([*said, printed.out, printed.err]).encode()), *files_below(home)]
+    texts = [("said", "".join([*said, printed.out, printed.err, caplog.text]).encode()), *files_below(home)]
     assert "tried again" in printed.err
     assert found_in(iter(texts), forms(WEBHOOK_SECRET)) == set()
