@@ -10,7 +10,7 @@ import copy
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,6 +61,14 @@ class DatasetSettings(BaseModel):
     """How long Elasticsearch keeps the documents, in days or hours such as `90d`; without it for ever."""
     filters: Mapping[str, list[str]] = Field(default_factory=dict)
     """Filter name to the values wanted, applied by Wiz; without it everything is asked for."""
+
+    @property
+    def kept(self) -> timedelta | None:
+        """The retention as a time; None: for ever."""
+        if self.retention is None:
+            return None
+        number = int(self.retention[:-1])
+        return timedelta(days=number) if self.retention.endswith("d") else timedelta(hours=number)
 
 
 ASKED_WITH = ("page_size", "all_statuses", "lookback", "filters")

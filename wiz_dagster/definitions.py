@@ -15,6 +15,7 @@ from wiz_dagster.alerts.outcomes import Known
 from wiz_dagster.alerts.sensor import alerts_sensor
 from wiz_dagster.alerts.staleness import Watched
 from wiz_dagster.assets import RETRY_POLICY, ecs_asset, ecs_key, raw_asset
+from wiz_dagster.completeness import completeness_asset, completeness_job, completeness_schedule
 from wiz_dagster.dataset_settings import DatasetSettings, read_dataset_settings
 from wiz_dagster.datasets import DATASETS
 from wiz_dagster.datasets.base import Dataset
@@ -23,6 +24,7 @@ from wiz_dagster.elasticsearch.files_io_manager import FilesIOManager
 from wiz_dagster.elasticsearch.io_manager import ElasticsearchIOManager
 from wiz_dagster.elasticsearch.latest_io_manager import LatestIOManager
 from wiz_dagster.elasticsearch.latest_views import view_of
+from wiz_dagster.lacking import Days
 from wiz_dagster.landing.io_manager import LandingIOManager
 from wiz_dagster.latest import latest_asset
 from wiz_dagster.partitions import daily
@@ -60,6 +62,7 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
     checks: list[dg.AssetChecksDefinition] = []
     jobs, schedules, sensors = [], [], []
     refreshed: list[Refreshed] = []
+    every_day: list[Days] = []
     watched: list[Watched] = []
     made_by: dict[dg.AssetKey, str] = {}
     for dataset in datasets:
@@ -80,6 +83,7 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
         jobs.append(job)
         made_by |= {key: job.name for one in of_dataset for key in one.keys}
         watched.append(_watched(dataset, settings, own_days=partitions != daily(settings.start_date)))
+        every_day.append(Days(dataset, partitions, settings.destination == "elasticsearch", chosen.kept))
         if refreshable(dataset):
             refreshed.append(Refreshed(dataset, of_dataset, partitions))
         if dataset.pushed:
@@ -96,6 +100,10 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
     for job, schedule in refresh_jobs(refreshed, daily(settings.start_date), settings.refresh_minutes):
         jobs.append(job)
         schedules.append(schedule)
+
+    assets.append(completeness_asset(every_day))
+    jobs.append(completeness_job())
+    schedules.append(completeness_schedule())
 
     ours = Ours(
         jobs={job.name for job in jobs},

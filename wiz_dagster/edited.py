@@ -5,6 +5,7 @@ it is filed under, so that day has to be fetched again: landing stores what chan
 takes the days that were asked for longest ago, so it goes on where the last one stopped, whatever became of it.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
@@ -55,7 +56,7 @@ def edited_schedule(
     return evaluate
 
 
-def due_days(instance: DagsterInstance, dataset: Dataset, past: list[str], interval_days: int) -> list[str]:
+def due_days(instance: DagsterInstance, dataset: Dataset, past: Sequence[str], interval_days: int) -> list[str]:
     """Of the `past` days that were ever fetched those whose fetch is longest ago, as many as one night's share."""
     key = raw_key(dataset)
     attempts: dict[str, int] = {}

@@ -15,7 +15,7 @@ from elasticsearch import AuthorizationException, Elasticsearch, NotFoundError
 
 from wiz_dagster.elasticsearch.backoff import Backoff
 from wiz_dagster.elasticsearch.digests import Digests, Marks, digests, raw_id, raw_ids, text_id
-from wiz_dagster.elasticsearch.scan import in_slices, of_partition, pages, point_in_time
+from wiz_dagster.elasticsearch.scan import PARTITION_FIELD, in_slices, of_partition, pages, point_in_time
 from wiz_dagster.errors import PermanentError
 
 PAGE = 10_000
@@ -55,6 +55,17 @@ def list_partition(client: Elasticsearch, stream: str, day: str) -> Listing:
     Raises TransientError when Elasticsearch can't answer for all of its shards.
     """
     return _joined(in_slices(client, stream, lambda point, part: _read_slice(client, point, day, part)))
+
+
+def stored_days(client: Elasticsearch, stream: str, first: str, last: str) -> dict[str, int]:
+    """The partitions between two days that the stream holds documents of, and how many."""
+    query = {"range": {PARTITION_FIELD: {"gte": first, "lte": last}}}
+    groups = {"days": {"terms": {"field": PARTITION_FIELD, "size": 10_000}}}
+    try:
+        answer = client.search(index=stream, query=query, size=0, aggs=groups)
+    except NotFoundError:
+        return {}
+    return {group["key"]: group["doc_count"] for group in answer["aggregations"]["days"]["buckets"]}
 
 
 def places_of(

@@ -34,17 +34,6 @@ def stored_documents(client: Elasticsearch, stream: str, day: str) -> Stored:
     return _joined(in_slices(client, stream, lambda point, part: _read_slice(client, point, day, part)))
 
 
-def stored_days(client: Elasticsearch, stream: str, first: str, last: str) -> dict[str, int]:
-    """The partitions between two days that the stream holds documents of, and how many."""
-    query = {"range": {PARTITION_FIELD: {"gte": first, "lte": last}}}
-    groups = {"days": {"terms": {"field": PARTITION_FIELD, "size": 10_000}}}
-    try:
-        answer = client.search(index=stream, query=query, size=0, aggs=groups)
-    except NotFoundError:
-        return {}
-    return {group["key"]: group["doc_count"] for group in answer["aggregations"]["days"]["buckets"]}
-
-
 def without_day(client: Elasticsearch, stream: str) -> int:
     """How many documents of the stream belong to no partition, hence weren't written here."""
     query = {"bool": {"must_not": {"exists": {"field": PARTITION_FIELD}}}}

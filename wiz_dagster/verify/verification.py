@@ -9,14 +9,14 @@ from elasticsearch import Elasticsearch
 from wiz_dagster.datasets import DATASETS, dataset_named
 from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.elasticsearch.client import connect, translated
-from wiz_dagster.elasticsearch.listing import refresh
+from wiz_dagster.elasticsearch.listing import refresh, stored_days
 from wiz_dagster.elasticsearch.reconcile import stream_name
 from wiz_dagster.errors import PermanentError, WizDagsterError
 from wiz_dagster.verify.differences import DayReport
 from wiz_dagster.verify.examination import Examination, examine_day, unlanded_day
 from wiz_dagster.verify.mending import mend
 from wiz_dagster.verify.sides import Sides, read_sides
-from wiz_dagster.verify.stored import stored_days, without_day
+from wiz_dagster.verify.stored import without_day
 
 
 class Verification:
