@@ -9,8 +9,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
+from dagster._core.errors import DagsterCodeLocationLoadError
+from dagster._core.events import DagsterEvent, DagsterEventType
+from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import EmptyWorkspaceTarget
+from dagster._daemon.run_coordinator import QueuedRunCoordinatorDaemon
 
-from wiz_dagster import recovery
+from wiz_dagster import definitions, recovery
 
 SLEEPER = textwrap.dedent(
     """
@@ -122,3 +129,29 @@ def test_without_run_granularity_no_limit_is_set(home: Path) -> None:
     with DagsterInstance.get() as instance:
         assert recovery.set_pool_limit(instance) is None
         assert recovery.pool_limit(instance) is None
+
+
+@dg.job
+def nothing() -> None:
+    """Stands for any job."""
+
+
+def test_a_run_whose_turn_comes_while_the_code_server_is_down_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dagster.yaml").write_text((Path(definitions.__file__).parent / "dagster.yaml").read_text())
+
+    def down(*_: object) -> None:
+        raise DagsterCodeLocationLoadError("no code server", load_error_infos=[])
+
+    monkeypatch.setattr(DefaultRunLauncher, "launch_run", down)
+    with (
+        DagsterInstance.from_config(str(tmp_path)) as instance,
+        WorkspaceProcessContext(instance, EmptyWorkspaceTarget()) as workspace,
+    ):
+        repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("wiz"), "__repository__")
+        run = instance.create_run_for_job(nothing, remote_job_origin=RemoteJobOrigin(repository, "nothing"))
+        queued = DagsterEvent(event_type_value=DagsterEventType.PIPELINE_ENQUEUED.value, job_name="nothing")
+        instance.report_dagster_event(queued, run_id=run.run_id)
+        list(QueuedRunCoordinatorDaemon(interval_seconds=1).run_iteration(workspace))
+        assert statuses(instance) == [DagsterRunStatus.QUEUED]

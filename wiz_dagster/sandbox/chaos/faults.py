@@ -31,7 +31,7 @@ STREAMS = f"logs-wiz.*-{NAMESPACE}"
 INDICES = [STREAMS, "security_solution-wiz.*", "wiz.issue_latest*"]
 BLOCK = "index.blocks.read_only_allow_delete"
 """What Elasticsearch itself sets on indices when its disk is nearly full."""
-FIND_SECONDS = 8.0
+FIND_SECONDS = 15.0
 """How long a run to kill is waited for."""
 HEAL_TRIES = 60
 
@@ -154,12 +154,17 @@ def _reset(proxy: Callable[[World], Proxy]) -> Inject:
     """Open connections are reset, until some were or the time is over."""
 
     def inject(world: World, seconds: float, chance: Random) -> bool:  # noqa: ARG001
-        deadline = time.monotonic() + seconds
-        while not (reset := proxy(world).reset()) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return reset > 0
+        return _eventually(seconds, lambda: proxy(world).reset() > 0)
 
     return inject
+
+
+def _eventually(seconds: float, holds: Callable[[], bool]) -> bool:
+    """Whether it holds before the time is over."""
+    deadline = time.monotonic() + seconds
+    while not (held := holds()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return held
 
 
 def _answers(status: str, kind: str, body: str, *headers: str) -> Mode:
@@ -237,13 +242,14 @@ def _clock(direction: int) -> Inject:
 
 
 def _wiz(make: Callable[[Random], list[dict[str, Any]]]) -> Inject:
-    """The emulator is told to commit some faults with its next answers; they struck if one of them did."""
+    """The emulator is told to commit some faults with its next answers; `seconds` is how long a request is awaited."""
 
     def inject(world: World, seconds: float, chance: Random) -> bool:
         mark = f"campaign {chance.getrandbits(48):012x}"
         world.wiz_control("faults", [{"message": mark, **one} for one in make(chance)])
-        time.sleep(seconds)
-        return any(one["struck"] for one in world.wiz_control("faults") if one["message"] == mark)
+        return _eventually(
+            seconds, lambda: any(one["struck"] for one in world.wiz_control("faults") if one["message"] == mark)
+        )
 
     return inject
 
@@ -344,23 +350,23 @@ KINDS: Mapping[str, Kind] = {
         Kind("webhook: connections reset", "webhook", 5, 5, _reset(_webhook)),
         Kind("webhook: TLS cut", "webhook", 3, 8, _connections(_webhook, _after(0, 6000))),
         Kind("webhook: connections stall", "webhook", 3, 8, _connections(_webhook, _stall)),
-        Kind("Wiz: connections reset", "api", 5, 5, _reset(_api)),
+        Kind("Wiz: connections reset", "api", 15, 15, _reset(_api)),
         Kind("Wiz: unreachable", "api", 3, 8, _connections(_api, _refuse)),
         Kind("Wiz: connections stall", "api", 3, 10, _connections(_api, _stall)),
-        Kind("Wiz: 429", "wiz", 8, 12, _some("status", status=429, retry_after="2")),
-        Kind("Wiz: throttled in the body", "wiz", 8, 12, _some("error", code="RATE_LIMIT_EXCEEDED", retry_after="1")),
-        Kind("Wiz: 5xx", "wiz", 8, 12, _wiz(_unavailable)),
-        Kind("Wiz: a page of HTML", "wiz", 8, 12, _some("not_json")),
-        Kind("Wiz: answers cut", "wiz", 8, 12, _some("cut")),
-        Kind("Wiz: slow", "wiz", 8, 12, _some("latency", seconds=4.0)),
-        Kind("Wiz: answers drip", "wiz", 8, 12, _some("drip", seconds=0.2)),
-        Kind("Wiz: tokens expire", "wiz", 8, 12, _some("expire_tokens")),
-        Kind("Wiz: no token to be had", "wiz", 8, 12, _wiz(_no_token)),
-        Kind("Wiz: internal error", "wiz", 8, 12, _some("error", code="INTERNAL")),
-        Kind("Wiz: errors beside data", "wiz", 8, 12, _some("errors_beside_data")),
-        Kind("Wiz: broken pages", "wiz", 8, 12, _wiz(_broken_page)),
-        Kind("Wiz: empty pages", "wiz", 8, 12, _some("empty_page")),
-        Kind("Wiz: null nodes", "wiz", 8, 12, _some("null_nodes", count=3)),
+        Kind("Wiz: 429", "wiz", 20, 30, _some("status", status=429, retry_after="2")),
+        Kind("Wiz: throttled in the body", "wiz", 20, 30, _some("error", code="RATE_LIMIT_EXCEEDED", retry_after="1")),
+        Kind("Wiz: 5xx", "wiz", 20, 30, _wiz(_unavailable)),
+        Kind("Wiz: a page of HTML", "wiz", 20, 30, _some("not_json")),
+        Kind("Wiz: answers cut", "wiz", 20, 30, _some("cut")),
+        Kind("Wiz: slow", "wiz", 20, 30, _some("latency", seconds=4.0)),
+        Kind("Wiz: answers drip", "wiz", 20, 30, _some("drip", seconds=0.2)),
+        Kind("Wiz: tokens expire", "wiz", 20, 30, _some("expire_tokens")),
+        Kind("Wiz: no token to be had", "wiz", 20, 30, _wiz(_no_token)),
+        Kind("Wiz: internal error", "wiz", 20, 30, _some("error", code="INTERNAL")),
+        Kind("Wiz: errors beside data", "wiz", 20, 30, _some("errors_beside_data")),
+        Kind("Wiz: broken pages", "wiz", 20, 30, _wiz(_broken_page)),
+        Kind("Wiz: empty pages", "wiz", 20, 30, _some("empty_page")),
+        Kind("Wiz: null nodes", "wiz", 20, 30, _some("null_nodes", count=3)),
         Kind("disk full", "disk", 2, 6, _disk_full, often=2),
         Kind("the tenant's clock ahead", "clock", 5, 15, _clock(1)),
         Kind("the tenant's clock behind", "clock", 5, 15, _clock(-1)),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from wiz_dagster.sandbox.chaos.faults import KINDS, Kind
 
-A_MINUTE = 14
+A_MINUTE = 16
+REST_SECONDS = {"dagster": 30.0, "node": 30.0}
+"""So long what takes seconds to start may work between two faults, or nothing would be under way to be struck."""
 QUIET_SECONDS = 10.0
 """Nothing begins so shortly before the end."""
 
@@ -25,19 +26,19 @@ class Planned:
 
 
 def plan(seed: int, minutes: float) -> list[Planned]:
-    """All faults of a campaign, in order: rounds of all kinds, each in an order of its own, evenly spread in time."""
+    """All faults of a campaign, in order, evenly spread in time: rounds of all kinds, each in an order of its own."""
     chance = Random(f"faults {seed}")  # noqa: S311  # nothing secret is drawn
     number = max(1, int(minutes * A_MINUTE))
     step = max(minutes * 60 - QUIET_SECONDS, 1.0) / number
-    return [
-        Planned(
-            count, (count + chance.random()) * step, kind, chance.uniform(kind.least, kind.most), chance.getrandbits(32)
-        )
-        for count, kind in zip(range(number), _rounds(chance), strict=False)
-    ]
-
-
-def _rounds(chance: Random) -> Iterator[Kind]:
-    of_a_round: Sequence[Kind] = [kind for kind in KINDS.values() for _ in range(kind.often)]
-    while True:
-        yield from chance.sample(of_a_round, len(of_a_round))
+    planned: list[Planned] = []
+    free_at: dict[str, float] = {}
+    left: list[Kind] = []
+    for count in range(number):
+        left = left or [kind for kind in KINDS.values() for _ in range(kind.often)]
+        at = (count + chance.random()) * step
+        kind = chance.choice([one for one in left if free_at.get(one.target, 0.0) <= at] or left)
+        left.remove(kind)
+        seconds = chance.uniform(kind.least, kind.most)
+        free_at[kind.target] = at + seconds + REST_SECONDS.get(kind.target, 0.0)
+        planned.append(Planned(count, at, kind, seconds, chance.getrandbits(32)))
+    return planned
