@@ -21,7 +21,8 @@ WITH_A_SPOOL_THAT_FAILS = ("-m", "wiz_dagster_tests.defend.failing_spool")
 TOKEN = "s3cret-of-the-test"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 WITH_TOKEN = {"WIZ_DEFEND_AUTH": "token", "WIZ_DEFEND_TOKEN": TOKEN}
-START_SECONDS = 60.0
+PATIENCE = 60.0
+"""Seconds until a test gives up, on a machine with too much to do."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,11 @@ class Running:
     def post(self, body: bytes, path: str = "/", **options: Any) -> requests.Response:
         """Over a connection of its own, with the token unless other headers are given."""
         with quiet_session() as session:
-            return session.post(f"{self.url}{path}", body, **{"headers": BEARER, "timeout": 30, **options})
+            return session.post(f"{self.url}{path}", body, **{"headers": BEARER, "timeout": PATIENCE, **options})
 
     def get(self, path: str, **options: Any) -> requests.Response:
         with quiet_session() as session:
-            return session.get(f"{self.url}{path}", **{"timeout": 30, **options})
+            return session.get(f"{self.url}{path}", **{"timeout": PATIENCE, **options})
 
     def metrics(self) -> dict[str, float]:
         """The figures by name with labels."""
@@ -53,7 +54,7 @@ class Running:
         return {name: float(value) for name, value in (x.rsplit(" ", 1) for x in lines if not x.startswith("#"))}
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def exchange(self, sent: bytes) -> bytes:
         """All that comes back until the receiver closes."""
@@ -61,10 +62,12 @@ class Running:
             connection.sendall(sent)
             return read_all(connection)
 
-    def stop(self) -> int:
-        """The exit code after SIGTERM."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """The exit code after a signal; it must have waited for nothing but what was under way."""
+        self.process.send_signal(how)
+        code = self.process.wait(PATIENCE)
+        assert "timeout graceful shutdown exceeded" not in self.log()
+        return code
 
     def log(self) -> str:
         return self.log_file.read_text()
@@ -109,7 +112,7 @@ def running_receiver(
 
 
 def _address(process: subprocess.Popen[bytes], log_file: Path) -> tuple[str, int]:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         if found := re.search(r"receiver: (https?)://127\.0\.0\.1:(\d+)/", log_file.read_text()):
             return found[1], int(found[2])
@@ -117,7 +120,7 @@ def _address(process: subprocess.Popen[bytes], log_file: Path) -> tuple[str, int
     raise AssertionError(f"the receiver didn't start: {log_file.read_text()}")
 
 
-def until(condition: Any, seconds: float = 20.0) -> None:
+def until(condition: Any, seconds: float = PATIENCE) -> None:
     """Wait for what must come, or fail."""
     deadline = time.monotonic() + seconds
     while not condition():

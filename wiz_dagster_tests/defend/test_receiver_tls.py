@@ -116,7 +116,7 @@ def test_optional_certificates_are_checked_when_they_are_shown(certificates: Pat
 
 
 def test_connections_that_say_nothing_leave_room_when_their_time_is_over(certificates: Path, tmp_path: Path) -> None:
-    own = settings(certificates, MAX_REQUESTS="1", TIMEOUT="0.5")
+    own = settings(certificates, MAX_REQUESTS="1", TIMEOUT="2")
     with running_receiver(tmp_path, own) as running:
         silent = [running.connect() for _ in range(4)]
         with pytest.raises(requests.ConnectionError):
