@@ -14,9 +14,10 @@ from elasticsearch import Elasticsearch
 from wiz_dagster.elasticsearch.backoff import Backoff
 from wiz_dagster.elasticsearch.bulk_batch import BatchSender, BulkCounts, Operation, Outcome, Rejection
 
-BATCH_BYTES = 4_500_000
+BATCH_BYTES = 2_500_000
 BATCH_OPERATIONS = 2_000
-IN_FLIGHT = 4
+IN_FLIGHT = 8
+"""Requests at once. Many of this size hide a server's latency as well as fewer large ones, in the same memory."""
 
 
 class BulkWriter:
