@@ -32,6 +32,7 @@ from wiz_dagster.pruning import Ours, prune_job, prune_schedule
 from wiz_dagster.reconciliation import CHECK_JOB, CHECK_KEY, detections_check
 from wiz_dagster.refresh import NAME as REFRESH
 from wiz_dagster.refresh import Refreshed, refresh_jobs, refreshable
+from wiz_dagster.report.asset import report_asset, report_job, report_schedule
 from wiz_dagster.resources import WizResource
 from wiz_dagster.retention import Retention, forget
 from wiz_dagster.schedules import check_schedule, daily_schedule
@@ -100,6 +101,11 @@ def build_definitions(environment: Mapping[str, str], *, retry_policy: dg.RetryP
     for job, schedule in refresh_jobs(refreshed, daily(settings.start_date), settings.refresh_minutes):
         jobs.append(job)
         schedules.append(schedule)
+
+    days = daily(settings.start_date)
+    assets.append(report_asset(datasets, assets, days, retry_policy, destination=settings.destination))
+    jobs.append(report_job(days))
+    schedules.append(report_schedule(days))
 
     assets.append(completeness_asset(every_day))
     jobs.append(completeness_job())

@@ -59,7 +59,7 @@ SECRETS = (
 )
 
 
-OF_ALL = {"completeness_daily", "defend_check_daily", "prune_daily", "refresh"}
+OF_ALL = {"completeness_daily", "defend_check_daily", "prune_daily", "refresh", "report_daily"}
 """The schedules that are no dataset's own."""
 
 

@@ -6,7 +6,7 @@ text comes from outside is escaped where it is put in.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from xml.sax.saxutils import escape
 
@@ -21,7 +21,7 @@ LEFT, TOP, BOTTOM = 4, 56, 20
 _MOVES = {"new": "new", "resolved": "resolved", "open": "open at the end of the day"}
 
 
-def trend(move: str, by_day: Mapping[str, Counts | None], top: int, pale: frozenset[str], why: str) -> str:
+def trend(move: str, by_day: Mapping[str, Counts | None], top: int, pale: frozenset[str]) -> str:
     """The content of a plot of WIDTH by HEIGHT: the last day's figure in words, then a column a day up to `top`."""
     last = list(by_day.values())[-1]
     parts = [_headline(move, last, _before(by_day))]
@@ -38,16 +38,14 @@ def trend(move: str, by_day: Mapping[str, Counts | None], top: int, pale: frozen
     days = list(by_day)
     parts.append(_text(LEFT, HEIGHT - 6, short_day(days[0]), 11, MUTED))
     parts.append(_text(WIDTH - step * 0.26, HEIGHT - 6, short_day(days[-1]), 11, INK, anchor="end", weight=600))
-    if why:
-        parts.append(_text(WIDTH / 2, TOP + room / 2, "no figures: see the notes", 11, MUTED, anchor="middle"))
     return "".join(parts)
 
 
-def overview(rows: Sequence[tuple[str, Mapping[str, str]]]) -> str:
-    """One image of all plots: a row a kind with its title, a column a move, under a legend of the severities."""
+def overview(rows: Sequence[tuple[str, Mapping[str, str]]], *, pale: bool) -> str:
+    """One image of all plots: a row a kind with its title, a column a move, under a legend; `pale`: of pale columns."""
     title, gap = 30, 28
     width, row = 3 * WIDTH + 2 * gap, HEIGHT + title + 14
-    parts = [_legend(0, 14)]
+    parts = [_legend(0, 14, pale=pale)]
     for number, (name, plots) in enumerate(rows):
         y = 34 + number * row
         parts.append(f'<path d="M0 {y - 6.5}H{width}" stroke="{LINE}"/>')
@@ -85,7 +83,7 @@ def bar(counts: Counts, most: int) -> str:
 def in_words(counts: Counts) -> str:
     """The two highest severities, which people ask for first."""
     named = [f"{counts[place]:,} {SEVERITIES[place].lower()}" for place in (0, 1) if counts[place]]
-    return ", ".join(named) if named else ("none critical or high" if any(counts) else "")
+    return ", ".join(named) or "none critical or high"
 
 
 def short_day(day: str) -> str:
@@ -96,15 +94,13 @@ def short_day(day: str) -> str:
 
 def _headline(move: str, last: Counts | None, before: Counts | None) -> str:
     if last is None:
-        return _text(0, 22, "not known", 20, MUTED, weight=600) + _text(0, 42, _MOVES[move], 12, MUTED)
-    number = f"{sum(last):,}"
-    parts = [_text(0, 24, number, 22, INK, weight=700)]
-    change = ""
+        return _text(0, 24, "not known", 20, MUTED, weight=600, after=_MOVES[move])
+    told = [in_words(last)] if any(last) else []
     if move == "open" and before is not None:
-        change = f" ({sum(last) - sum(before):+,} since the day before)"
-    parts.append(_text(len(number) * 12.2 + 8, 24, f"{_MOVES[move]}{change}", 13, INK))
-    parts.append(_text(0, 42, in_words(last), 12, MUTED))
-    return "".join(parts)
+        told.append(f"{sum(last) - sum(before):+,} since the day before")
+    return _text(0, 24, f"{sum(last):,}", 22, INK, weight=700, after=_MOVES[move]) + _text(
+        0, 42, "; ".join(told), 12, MUTED
+    )
 
 
 def _before(by_day: Mapping[str, Counts | None]) -> Counts | None:
@@ -138,7 +134,7 @@ def _unknown(x: float, width: float, base: float, room: float, told: str) -> str
     )
 
 
-def _legend(x: float, y: float) -> str:
+def _legend(x: float, y: float, *, pale: bool) -> str:
     parts = []
     for place, name in enumerate(SEVERITIES):
         parts.append(f'<rect x="{x}" y="{y - 10}" width="12" height="12" rx="2" fill="{COLOURS[place]}"/>')
@@ -146,17 +142,17 @@ def _legend(x: float, y: float) -> str:
         x += 17 + 7.4 * len(name) + 16
     parts.append(f'<rect x="{x + 0.5}" y="{y - 9.5}" width="11" height="11" fill="none" stroke="{FAINT}" ')
     parts.append('stroke-dasharray="2 3"/>')
-    parts.append(_text(x + 17, y, "not known", 12, INK))
+    parts.append(_text(x + 17, y, "Not known", 12, INK))
+    if pale:
+        parts.append(_text(x + 95, y, "Pale: fetched late, too low", 12, INK))
     return "".join(parts)
 
 
-def _text(x: float, y: float, text: str, size: int, colour: str, *, anchor: str = "start", weight: int = 400) -> str:
+def _text(
+    x: float, y: float, text: str, size: int, colour: str, *, anchor: str = "start", weight: int = 400, after: str = ""
+) -> str:
+    small = f'<tspan dx="7" font-size="13" font-weight="400">{escape(after)}</tspan>' if after else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" fill="{colour}" font-weight="{weight}" '
-        f'text-anchor="{anchor}">{escape(text)}</text>'
+        f'text-anchor="{anchor}">{escape(text)}{small}</text>'
     )
-
-
-def lines(parts: Iterator[str]) -> str:
-    """Joined, a line each, so that two files can be compared."""
-    return "\n".join(parts)

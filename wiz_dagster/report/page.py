@@ -54,7 +54,9 @@ def html(report: Report) -> str:
 
 def plots(report: Report) -> str:
     """All plots as one SVG image."""
-    return overview([(section.kind.title, _plots(section)) for section in report.sections])
+    moves = [move for section in report.sections for move in section.moves.values()]
+    rows = [(section.kind.title, _plots(section)) for section in report.sections]
+    return overview(rows, pale=any(move.pale for move in moves))
 
 
 def _plots(section: Section) -> dict[str, str]:
@@ -65,7 +67,7 @@ def _plots(section: Section) -> dict[str, str]:
     }
     flow = max((tops.get(name, 0) for name in ("new", "resolved")), default=0)
     return {
-        name: trend(name, move.by_day, tops[name] if name == "open" else flow, move.pale, move.why)
+        name: trend(name, move.by_day, tops[name] if name == "open" else flow, move.pale)
         for name, move in _told(section)
     }
 
@@ -93,32 +95,39 @@ def _notes(notes: Sequence[str]) -> Iterator[str]:
 
 def _section(section: Section) -> Iterator[str]:
     told = _told(section)
-    yield f"<section><h2>{escape(section.kind.title)}</h2><div class=grid>"
-    titles = {"platform": "cloud platform", "project": "project", "rule": section.kind.rule, "resource": "resource"}
+    yield f'<section><h2>{escape(section.kind.title)}</h2><div class="grid">'
     for name, move in told:
-        yield f"<div><h3>{COLUMNS[name]}</h3>"
-        if move.last is None:
-            yield f'<p class="unknown">Not known. {escape(move.why)}</p>'
-        elif not sum(move.last.total):
-            yield '<p class="none">None.</p>'
-        else:
-            yield f"<p>{sum(move.last.total):,}, {escape(_severities(move.last.total))}</p>"
-            for dimension in DIMENSIONS:
-                distinct = move.last.distinct.get(dimension, 0)
-                yield from _bars(titles[dimension], move.last.by.get(dimension, []), distinct)
-        yield "</div>"
-    yield "</div></section>"
+        yield f"<div><h3>{COLUMNS[name]}</h3>{_total(move)}</div>"
+    yield "</div>"
+    titles = {"platform": "cloud platform", "project": "project", "rule": section.kind.rule, "resource": "resource"}
+    for dimension in DIMENSIONS:
+        if any(move.last and any(move.last.total) for _, move in told):
+            yield '<div class="grid">'
+            for _, move in told:
+                yield from _bars(titles[dimension], dimension, move)
+            yield "</div>"
+    yield "</section>"
 
 
-def _bars(title: str, ranked: Sequence[tuple[str, Counts]], distinct: int) -> Iterator[str]:
-    most = max((sum(counts) for _, counts in ranked), default=0)
+def _total(move: Move) -> str:
+    if move.last is None:
+        return f'<p class="unknown">Not known. {escape(move.why)}</p>'
+    counts = move.last.total
+    return f"<p>{sum(counts):,}: {escape(_severities(counts))}</p>" if any(counts) else "<p>None.</p>"
+
+
+def _bars(title: str, dimension: str, move: Move) -> Iterator[str]:
+    ranked = move.last.by.get(dimension, []) if move.last else []
+    if not ranked or not move.last:
+        yield "<div></div>"
+        return
+    most, distinct = max(sum(counts) for _, counts in ranked), move.last.distinct.get(dimension, 0)
     more = f" <small>first {len(ranked)} of {distinct:,}</small>" if distinct > len(ranked) else ""
-    yield f"<table class=bars><caption>By {escape(title)}{more}</caption>"
+    yield f'<table class="bars {dimension}"><caption>By {escape(title)}{more}</caption>'
     for name, counts in ranked:
-        told = escape(f"{name}: {_severities(counts)}", quote=True)
         yield (
-            f'<tr title="{told}"><th scope="row"><bdi>{escape(name)}</bdi></th><td class="bar">{bar(counts, most)}</td>'
-            f'<td class="number">{sum(counts):,}</td></tr>'
+            f'<tr title="{escape(f"{name}: {_severities(counts)}")}"><th scope="row"><bdi>{escape(name)}</bdi></th>'
+            f'<td class="bar">{bar(counts, most)}</td><td class="number">{sum(counts):,}</td></tr>'
         )
     yield "</table>"
 
@@ -128,16 +137,16 @@ def _severities(counts: Counts) -> str:
 
 
 def _collection(report: Report) -> Iterator[str]:
-    yield "<section><h2>Collection</h2><table class=health><thead><tr><th>dataset</th>"
+    yield '<section><h2>Collection</h2><table class="health"><thead><tr><th>dataset</th>'
     for title in HEALTH:
         yield f'<th class="number">{title}</th>'
     yield f"<th>last complete fetch</th><th>{short_day(report.days[0])} to {short_day(report.day)}</th></tr></thead>"
     for of in report.collections:
-        yield f"<tr><th scope=row>{escape(of.dataset.name)}</th>"
+        yield f'<tr><th scope="row">{escape(of.dataset.name)}</th>'
         for text, wrong in health(of):
             yield f'<td class="number{" wrong" if wrong else ""}">{escape(text)}</td>'
-        yield f"<td>{escape(moment(of))}</td><td class=days>{''.join(_days(of))}</td></tr>"
-    yield "</table><p class=key>"
+        yield f'<td>{escape(moment(of))}</td><td class="days">{"".join(_days(of))}</td></tr>'
+    yield '</table><p class="key">'
     yield ", ".join(f'<span class="{name}">{sign}</span> {state.value}' for state, (sign, name) in STATES.items())
     yield (
         ". Nodes: in the landing zone, each once. Wiz's count is of the last fetch of the whole day, beside what it "

@@ -72,7 +72,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """All that a day's report tells. `since`: the first landed day of what the latest views are asked for."""
+    """All that a day's report tells; `tenant` is the host of Wiz's API, `notes` stand before the figures."""
 
     day: str
     days: tuple[str, ...]
@@ -90,9 +90,15 @@ def gather(zone: LandingZone, datasets: Sequence[Dataset], day: str, receipts: s
     last = date.fromisoformat(day)
     days = tuple((last - timedelta(days=back)).isoformat() for back in reversed(range(DAYS)))
     by_name = {dataset.name: collection(zone, dataset, days, receipts) for dataset in datasets}
-    sections = tuple(Section(kind, _moves(zone, kind, by_name, ask_open)) for kind in KINDS if kind.changes in by_name)
+    told = {name: of for name, of in by_name.items() if not _unused(of)}
+    sections = tuple(Section(kind, _moves(zone, kind, told, ask_open)) for kind in KINDS if kind.changes in told)
     tenants = [one.last.landed.manifest.tenant.api_host for one in by_name.values() if one.last.landed]
-    return Report(day, days, min(tenants, default=""), sections, tuple(by_name.values()), _notes(zone, by_name))
+    return Report(day, days, min(tenants, default=""), sections, tuple(by_name.values()), _notes(zone, told))
+
+
+def _unused(of: Collection) -> bool:
+    """Whether nobody set up what Wiz would send by itself: none of the days has any."""
+    return of.dataset.pushed and all(day.state is State.MISSING for day in of.days.values())
 
 
 def _moves(zone: LandingZone, kind: Kind, by_name: dict[str, Collection], ask_open: AskOpen | None) -> dict[str, Move]:
@@ -149,16 +155,21 @@ def _landed_days(zone: LandingZone, dataset: Dataset) -> list[str]:
 def _notes(zone: LandingZone, by_name: dict[str, Collection]) -> tuple[str, ...]:
     """What a reader must know before the figures: what is missing, unfinished or partial."""
     notes = []
+    unclosed = [of for of in by_name.values() if of.last.state is State.OPEN and of.landed_at]
+    if unclosed:
+        moments = [of.landed_at for of in unclosed if of.landed_at]
+        names = ", ".join(of.dataset.name for of in unclosed)
+        notes.append(f"The day isn't closed: landed up to {min(moments):%Y-%m-%d %H:%M} UTC ({names}).")
     for name, of in by_name.items():
         state = of.last.state
-        if state is State.MISSING:
+        if state is State.MISSING and of.dataset.pushed:
+            notes.append(f"{name}: nothing of this day is landed. Wiz sent nothing, or it still waits in the spool.")
+        elif state is State.MISSING:
             notes.append(f"{name}: this day was never landed. Its figures are unknown, not zero.")
         elif state is State.DAMAGED:
             notes.append(f"{name}: {of.last.problem} Its figures are unknown, not zero.")
         elif state is State.INCOMPLETE:
             notes.append(f"{name}: Wiz announced more nodes than came. Materialize wiz/raw/{name} of the day again.")
-        elif state is State.OPEN and of.landed_at:
-            notes.append(f"{name}: landed up to {of.landed_at:%Y-%m-%d %H:%M} UTC, the day isn't closed.")
         if of.last.late:
             notes.append(
                 f"{name}: first fetched {_first_fetch(of)}. Findings that have changed again since then count on the "
