@@ -139,7 +139,10 @@ def _asked(zone: LandingZone, of: Collection, ask_open: AskOpen | None) -> Move:
         return move
     # Before the first landed day a view knows only what changed since, which would look like growth.
     days = [day for day in of.days if landed and day >= landed[0]]
-    found = ask_open(view, days) if days else None
+    if not days:
+        move.why = f"No day of {of.dataset.name} is landed up to this one."
+        return move
+    found = ask_open(view, days)
     if found is None:
         move.why = f"The latest view wiz/latest/{view.name} holds nothing yet."
         return move
