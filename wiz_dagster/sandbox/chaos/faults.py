@@ -214,7 +214,7 @@ def _set_block(world: World, *, blocked: bool) -> None:
 
 def _rollover(world: World, seconds: float, chance: Random) -> bool:  # noqa: ARG001
     try:
-        streams = world.elasticsearch.indices.get_data_stream(name=STREAMS)["data_streams"]
+        streams = world.elasticsearch.indices.resolve_index(name=STREAMS)["data_streams"]
         if not streams:
             return False
         name = chance.choice(sorted(stream["name"] for stream in streams))
