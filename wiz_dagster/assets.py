@@ -8,6 +8,7 @@ What lands the dataset that Wiz pushes is in `webhook.py`.
 import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from wiz_dagster.landing.news import window_of_news
 from wiz_dagster.landing.raw_day import RawDay
 from wiz_dagster.landing.zone import open_zone
 from wiz_dagster.resources import WizResource
-from wiz_dagster.settings import WizSettings
 from wiz_dagster.wiz.windows import Window, partition_window, snapshot_window
 
 OWNERS = ["team:security-data"]
@@ -51,7 +51,10 @@ class FetchConfig(dg.Config):
     filters: dict[str, list[str]] | None = None
     """In place of the dataset's filters in WIZ_CONFIG, for example {"severity": ["CRITICAL"]}."""
     since_last: bool = False
-    """Ask only for what came since the last complete fetch of the day with the same filters, not for the whole day."""
+    """Ask only for what came since the last complete fetch of the day with the same filters, not for the whole day.
+
+    Up to now, without the lag, and with requests that go before those of whole days.
+    """
 
 
 class EcsConfig(dg.Config):
@@ -110,13 +113,15 @@ def raw_asset(
                 )
             chosen = settings.filters if config.filters is None else config.filters
             filters = filter_by(dataset, chosen, all_statuses=settings.all_statuses)
-            window = _window(dataset, context.partition_key, now, wiz_settings)
+            # The overlap of the next refresh brings what Wiz indexes late; the lag would only make all the rest later.
+            lag = timedelta() if config.since_last else wiz_settings.window_lag
+            window = _window(dataset, context.partition_key, now, lag)
         day = RawDay(
             dataset=dataset,
             day=context.partition_key,
             window=window,
             run_id=context.run_id,
-            open_client=wiz.client,
+            open_client=partial(wiz.client, urgent=config.since_last),
             settings=wiz_settings,
             filters=filters,
             page_size=settings.page_size or wiz_settings.page_size,
@@ -188,10 +193,10 @@ def ecs_options(
     )
 
 
-def _window(dataset: Dataset, day: str, now: datetime, settings: WizSettings) -> Window:
+def _window(dataset: Dataset, day: str, now: datetime, lag: timedelta) -> Window:
     if dataset.snapshot:
         return snapshot_window(day, now)
-    return partition_window(day, now, settings.window_lag)
+    return partition_window(day, now, lag)
 
 
 def _beyond_reach(dataset: Dataset, day: str, today: date) -> list[str]:

@@ -30,10 +30,10 @@ class WizResource(dg.ConfigurableResource[None]):
         settings = read_tenant_settings(self._environment())
         return Tenant.of(settings.api_url, settings.client_id)
 
-    def client(self) -> WizClient:
-        """A client of its own, to be closed by whoever asked; all share the tenant's request budget."""
+    def client(self, *, urgent: bool = False) -> WizClient:
+        """A client of its own, to be closed by whoever asked; all share the budget, and urgent ones go first."""
         settings = self.settings()
-        return WizClient(settings, open_budget(settings))
+        return WizClient(settings, open_budget(settings, urgent=urgent))
 
     def _environment(self) -> dict[str, str]:
         secrets = {"WIZ_CLIENT_ID": self.client_id, "WIZ_CLIENT_SECRET": self.client_secret}

@@ -103,8 +103,8 @@ def scene(tmp_path: Path) -> Scene:
 
 
 FIRST, SECOND, THIRD = at("10:00:00"), at("10:05:00"), at("10:10:00")
-WHOLE_AT_FIRST = [("23:59:59", "09:59:30")]
-"""From midnight on, less the millisecond that is asked for too."""
+WHOLE_AT_FIRST = [("23:59:59", "10:00:00")]
+"""From midnight until now, without the lag, less the millisecond that is asked for too."""
 
 
 def test_a_refresh_asks_for_what_the_last_fetch_did_not_cover_and_ten_minutes_more(scene: Scene) -> None:
@@ -112,9 +112,9 @@ def test_a_refresh_asks_for_what_the_last_fetch_did_not_cover_and_ten_minutes_mo
     run, asked = scene.refresh(FIRST, early, new)
     assert (asked, scene.held()) == (WHOLE_AT_FIRST, {"early"}), run.errors
     run, asked = scene.refresh(SECOND, early, new)
-    assert asked == [("09:49:29", "10:04:30")]
+    assert asked == [("09:49:59", "10:05:00")]
     assert scene.held() == {"early", "new"}
-    assert run.raw["wiz/window"].startswith(f"{YESTERDAY}T09:49:30")
+    assert run.raw["wiz/window"].startswith(f"{YESTERDAY}T09:50:00")
     assert run.raw["wiz/nodes"] == run.checks["wiz_count"].metadata["wiz_count"].value == 1
 
 
@@ -139,7 +139,7 @@ def test_a_refresh_after_one_that_failed_leaves_no_gap(scene: Scene) -> None:
     failed, _ = scene.refresh(at("11:00:00"), entry("missed", "10:30:00"), faults=[Fault("error", code="UNAUTHORIZED")])
     assert not failed.success
     _, asked = scene.refresh(at("12:00:00"), entry("missed", "10:30:00"))
-    assert asked == [("09:49:29", "11:59:30")]
+    assert asked == [("09:49:59", "12:00:00")]
     assert scene.held() == {"missed"}
 
 
@@ -147,26 +147,26 @@ def test_a_fetch_that_lacked_nodes_is_none_to_build_on(scene: Scene) -> None:
     found = entry("found", "03:00:00")
     scene.refresh(FIRST, found, faults=[Fault("null_nodes", count=1)])
     _, asked = scene.refresh(SECOND, found)
-    assert asked == [("23:59:59", "10:04:30")]
+    assert asked == [("23:59:59", "10:05:00")]
     _, asked = scene.refresh(THIRD, found)
-    assert asked == [("09:54:29", "10:09:30")]
+    assert asked == [("09:54:59", "10:10:00")]
 
 
 def test_other_filters_ask_for_the_whole_day_and_spoil_nothing(scene: Scene) -> None:
     scene.refresh(FIRST)
     narrow = {"filters": {"status": ["FAILED"]}}
     _, asked = scene.refresh(SECOND, **narrow)
-    assert asked == [("23:59:59", "10:04:30")]
+    assert asked == [("23:59:59", "10:05:00")]
     _, asked = scene.refresh(THIRD)
-    assert asked == [("09:49:29", "10:09:30")]
+    assert asked == [("09:49:59", "10:10:00")]
     _, asked = scene.refresh(THIRD, **narrow)
-    assert asked == [("09:54:29", "10:09:30")]
+    assert asked == [("09:54:59", "10:10:00")]
 
 
 def test_a_day_that_is_over_is_closed_by_one_more_refresh(scene: Scene) -> None:
     scene.refresh(at("23:55:00"))
     _, asked = scene.refresh(MIDNIGHT + timedelta(days=1, minutes=5), entry("last", "23:59:59"))
-    assert asked == [("23:44:29", "00:00:00")]
+    assert asked == [("23:44:59", "00:00:00")]
     assert scene.held() == {"last"}
 
 
@@ -175,7 +175,7 @@ def test_a_day_fetched_more_often_than_its_manifest_remembers_is_still_known_to_
     with mock.patch("wiz_dagster.landing.manifest.KEPT_FETCHES", 1):
         scene.refresh(SECOND)
     _, asked = scene.refresh(THIRD)
-    assert asked == [("09:54:29", "10:09:30")]
+    assert asked == [("09:54:59", "10:10:00")]
 
 
 # The schedule

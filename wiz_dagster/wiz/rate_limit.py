@@ -1,8 +1,8 @@
 """One request budget for a whole Wiz tenant, shared by every thread, run, process and, with Redis, machine.
 
-The next free slot is reserved under a lock that is held for microseconds; the wait for it happens outside, so nobody
-waits for a sleeper and a killed process blocks no one. Where the record of slots lives is in `rate_records.py`; how
-often a request is tried again is decided in `client.py`.
+A place in the line is taken under a lock that is held for microseconds; the wait for it happens outside, so nobody
+waits for a sleeper and a killed process blocks no one. Urgent requests, those of a refresh, go before the line. Where
+the record of the line lives is in `rate_records.py`; how often a request is tried again is decided in `client.py`.
 """
 
 import os
@@ -35,25 +35,25 @@ class RequestBudget(Protocol):
 
 @dataclass(frozen=True)
 class SharedBudget:
-    """The budget over a record of slots that others share. Errors are those of the record."""
+    """The budget over a record that others share; `urgent` requests go first. Errors are those of the record."""
 
     record: RateRecord
+    urgent: bool = False
 
     def acquire(self, sleep: Sleep = time.sleep) -> None:
-        """Reserve the next free slot and wait for it."""
-        while (wait := self.record.reserve()) > 0:
+        """Wait until the record lets the request leave."""
+        queued = False
+        while (wait := self.record.ask(urgent=self.urgent, queued=queued)) > 0:
             sleep(wait)
-            # A pause that began during the wait holds for this caller too: it takes a later slot.
-            if self.record.paused() <= 0:
-                return
+            queued = True
 
     def pause(self, seconds: float) -> None:
         """Let no request leave for `seconds`; a longer pause that is already on stays."""
         self.record.pause(seconds)
 
 
-def open_budget(settings: WizSettings) -> SharedBudget:
-    """Open the tenant's budget, that of an API host and client id.
+def open_budget(settings: WizSettings, *, urgent: bool = False) -> SharedBudget:
+    """Open the tenant's budget, that of an API host and client id, for requests that are `urgent` or not.
 
     Its record is in the user's state folder, or in the folder or the Redis that `rate_limit_url` names.
     Raises SettingsError when the URL can't be used or the redis package isn't installed.
@@ -62,9 +62,9 @@ def open_budget(settings: WizSettings) -> SharedBudget:
     name = sha256(f"{host}\n{settings.client_id}".encode()).hexdigest()[:32]
     url = settings.rate_limit_url
     if url and urlsplit(url).scheme in _REDIS_SCHEMES:
-        return SharedBudget(RedisRecord(url, f"wiz-dagster:rate:{name}", settings.requests_per_second))
+        return SharedBudget(RedisRecord(url, f"wiz-dagster:rate:{name}", settings.requests_per_second), urgent)
     folder = _folder(url) if url else _state_folder()
-    return SharedBudget(FileRecord(folder / f"rate-{name}", settings.requests_per_second))
+    return SharedBudget(FileRecord(folder / f"rate-{name}", settings.requests_per_second), urgent)
 
 
 def _folder(url: str) -> Path:

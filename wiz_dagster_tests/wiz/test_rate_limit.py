@@ -1,3 +1,4 @@
+import heapq
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ from wiz_dagster.errors import PermanentError, SettingsError, TransientError
 from wiz_dagster.settings import WizSettings
 from wiz_dagster.wiz import rate_records
 from wiz_dagster.wiz.rate_limit import SharedBudget, open_budget
-from wiz_dagster.wiz.rate_records import FileRecord, RedisRecord
+from wiz_dagster.wiz.rate_records import FileRecord, RateRecord, RedisRecord
 
 OpenRecord = Callable[[float], FileRecord | RedisRecord]
 
@@ -37,6 +38,11 @@ def work():
 for _ in range(4):
     threading.Thread(target=work).start()
 """
+
+
+def come(record: RateRecord, *, urgent: bool = False) -> float:
+    """The seconds that a request is told to wait when it comes."""
+    return record.ask(urgent=urgent, queued=False)
 
 
 class FakeClock:
@@ -84,28 +90,22 @@ def open_record(request: pytest.FixtureRequest, tmp_path: Path) -> OpenRecord:
 @pytest.mark.parametrize("rate", [0.5, 3.0, 10_000.0])
 def test_slots_come_in_steps_after_a_small_burst(tmp_path: Path, clock: FakeClock, rate: float) -> None:
     record = FileRecord(tmp_path / "budget", rate)
-    waits = [record.reserve() for _ in range(6)]
-    assert waits == pytest.approx([(number - 1) / rate for number in range(6)], abs=1e-5)
+    waits = [come(record) for _ in range(6)]
+    assert waits == pytest.approx([0, *(number / rate for number in range(5))], abs=1e-5)
 
 
 def test_redis_does_the_same_arithmetic(open_record: OpenRecord) -> None:
     record = open_record(0.01)
-    waits = [record.reserve() for _ in range(4)]
-    assert waits == pytest.approx([-100, 0, 100, 200], abs=5)
+    waits = [come(record) for _ in range(4)]
+    assert waits == pytest.approx([0, 0, 100, 200], abs=5)
+    assert come(record, urgent=True) == pytest.approx(100, abs=5)
 
 
 def test_a_pause_holds_for_everyone_and_a_shorter_one_does_not_end_it(open_record: OpenRecord) -> None:
     open_record(100).pause(60)
     open_record(100).pause(5)
-    assert 50 < open_record(100).paused() <= 60
-    assert 50 < open_record(100).reserve() <= 60
-
-
-def test_a_record_without_a_pause_is_not_paused(open_record: OpenRecord) -> None:
-    record = open_record(100)
-    assert record.paused() <= 0
-    record.reserve()
-    assert record.paused() <= 0
+    assert 50 < come(open_record(100)) <= 60
+    assert 50 < come(open_record(100), urgent=True) <= 60
 
 
 def test_whoever_sleeps_when_a_pause_begins_waits_for_its_end_too(tmp_path: Path, clock: FakeClock) -> None:
@@ -124,25 +124,25 @@ def test_whoever_sleeps_when_a_pause_begins_waits_for_its_end_too(tmp_path: Path
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"short", b"x" * 40, struct.pack("<dd", float("nan"), float("nan")), struct.pack("<dd", 9e99, 9e99)],
+    [b"", b"short", b"x" * 40, struct.pack("<5d", *[float("nan")] * 5), struct.pack("<5d", *[9e99] * 5)],
 )
 def test_a_damaged_file_blocks_nobody(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "budget"
     path.write_bytes(content)
     record = FileRecord(path, 3)
-    assert all(record.reserve() < 2 for _ in range(4))
+    assert all(come(record) < 2 for _ in range(4))
 
 
 def test_a_clock_set_back_blocks_nobody(tmp_path: Path, clock: FakeClock) -> None:
     record = FileRecord(tmp_path / "budget", 3)
-    record.reserve()
+    come(record)
     clock.now -= 86400
-    assert record.reserve() < 1
+    assert come(record) < 1
 
 
 def test_the_file_is_private(tmp_path: Path) -> None:
     path = tmp_path / "state" / "wiz-dagster" / "budget"
-    FileRecord(path, 3).reserve()
+    come(FileRecord(path, 3))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
@@ -150,7 +150,7 @@ def test_the_file_is_private(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_used_names_its_setting(tmp_path: Path) -> None:
     (tmp_path / "in-the-way").write_text("a file")
     with pytest.raises(PermanentError, match="WIZ_RATE_LIMIT_URL"):
-        FileRecord(tmp_path / "in-the-way" / "budget", 3).reserve()
+        come(FileRecord(tmp_path / "in-the-way" / "budget", 3))
 
 
 def test_several_processes_share_one_rate_fairly_and_a_killed_one_blocks_nobody(tmp_path: Path) -> None:
@@ -189,6 +189,55 @@ def test_several_processes_share_one_rate_fairly_and_a_killed_one_blocks_nobody(
             worker.stdout.close()
 
 
+@pytest.mark.parametrize("urgent", [0, 8])
+def test_a_refresh_goes_before_a_crowd_and_the_crowd_goes_on(tmp_path: Path, clock: FakeClock, urgent: int) -> None:
+    """Threads that ask again as soon as they were let go, in simulated time: twenty-four of whole days."""
+    record, rate = FileRecord(tmp_path / "budget", 3), 3.0
+    begun = clock.now
+    asking = [(begun, number, number < urgent, False, begun) for number in range(24 + urgent)]
+    left: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+    heapq.heapify(asking)
+    while clock.now < begun + 120:
+        clock.now, number, first, queued, since = heapq.heappop(asking)
+        wait = record.ask(urgent=first, queued=queued)
+        if wait <= 0:
+            left[first].append((clock.now, clock.now - since))
+        again = clock.now + (wait if wait > 0 else 0.3)
+        heapq.heappush(asking, (again, number, first, wait > 0, since if wait > 0 else again))
+    moments = sorted(moment for some in left.values() for moment, _ in some)
+    assert len(moments) >= 120 * rate - 2
+    assert all(later - earlier > 0.99 / rate for earlier, later in zip(moments[2:], moments[4:], strict=False))
+    if urgent:
+        assert abs(len(left[True]) - len(left[False])) <= 12
+    assert max(wait for _, wait in left[False]) < 60
+
+
+def test_a_refresh_gets_through_within_a_second_while_processes_hammer_the_budget(tmp_path: Path) -> None:
+    rate, path = 10.0, tmp_path / "budget"
+    command = [sys.executable, "-c", WORKER, str(path), str(rate)]
+    workers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
+    try:
+        for worker in workers:
+            assert worker.stdout is not None
+            worker.stdout.read(2)
+        refresh = SharedBudget(FileRecord(path, rate), urgent=True)
+        slept: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            time.sleep(seconds)
+
+        for _ in range(6):
+            refresh.acquire(sleep)
+        # Sixteen threads wait in the line, 1.6 s for each request of it; what was told to wait, however busy all is.
+        assert sum(slept) < 6 * 1.0
+        assert all(os.read(worker.stdout.fileno(), 1) for worker in workers if worker.stdout)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+
+
 def test_threads_of_one_process_over_redis_share_one_rate(redis_url: str) -> None:
     budget = SharedBudget(RedisRecord(redis_url, "test:threads", 50))
     start = time.monotonic()
@@ -203,7 +252,7 @@ def test_threads_of_one_process_over_redis_share_one_rate(redis_url: str) -> Non
 def test_an_unreachable_redis_names_the_setting_and_hides_the_password(tmp_path: Path) -> None:
     record = RedisRecord("redis://:hidden-word@127.0.0.1:9/0", "test", 3)
     with pytest.raises(TransientError, match="WIZ_RATE_LIMIT_URL") as caught:
-        record.reserve()
+        come(record)
     assert "hidden-word" not in str(caught.value)
 
 
