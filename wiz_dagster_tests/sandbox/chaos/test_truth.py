@@ -76,3 +76,39 @@ def test_a_pipeline_that_did_its_work_has_nothing_lost_duplicated_or_stale(scene
     print(*outcome.lines, sep="\n")
     assert (outcome.lost, outcome.duplicated, outcome.stale) == (0, 0, 0)
     assert outcome.documents > 400
+
+
+def test_what_was_tampered_with_in_elasticsearch_is_found(scene: Scene) -> None:
+    client, namespace = scene.places.client, scene.places.namespace
+    stream = f"logs-wiz.vulnerability-{namespace}"
+    deleted, altered, copied = client.search(index=stream, size=3)["hits"]["hits"]
+    client.delete(index=deleted["_index"], id=deleted["_id"])
+    client.update(index=altered["_index"], id=altered["_id"], doc={"wiz": {"vulnerability": {"status": "GONE"}}})
+    client.index(index=stream, op_type="create", id="copy", document=copied["_source"])
+    assert scene.figures() == (1, 1, 1)
+    client.create(index=stream, id=deleted["_id"], document=deleted["_source"])
+    client.update(index=altered["_index"], id=altered["_id"], doc=altered["_source"])
+    client.delete(index=copied["_index"], id="copy")
+    assert scene.figures() == (0, 0, 0)
+
+
+def test_events_and_findings_that_no_reader_of_a_view_should_miss_are(scene: Scene) -> None:
+    client, namespace = scene.places.client, scene.places.namespace
+    event = client.search(index=f"logs-wiz.defend-{namespace}", size=1)["hits"]["hits"][0]
+    client.delete(index=event["_index"], id=event["_id"])
+    assert scene.figures() == (1, 0, 0)
+    client.create(index=f"logs-wiz.defend-{namespace}", id=event["_id"], document=event["_source"])
+    ours = {"term": {"data_stream.namespace": namespace}}
+    issue = client.search(index="wiz.issue_latest", query=ours, size=1, version=True)["hits"]["hits"][0]
+    client.update(index=issue["_index"], id=issue["_id"], doc={"wiz": {"issue": {"status": {"value": "RESOLVED"}}}})
+    assert scene.figures() == (0, 0, 1)
+    client.index(index=issue["_index"], id=issue["_id"], document=issue["_source"])
+
+
+def test_a_landed_part_that_is_gone_is_lost_node_by_node(scene: Scene) -> None:
+    part = next(iter(sorted(scene.places.landing.glob("audit/*/part-*.ndjson.zst"))))
+    aside = part.rename(part.with_suffix(".aside"))
+    lost, duplicated, stale = scene.figures()
+    aside.rename(part)
+    assert lost > 20
+    assert (duplicated, stale) == (0, 0)
