@@ -10,6 +10,7 @@ import dagster as dg
 import yaml
 from dagster import DagsterInstance
 
+from wiz_dagster.doctor.dagster_limits import examine_limits
 from wiz_dagster.doctor.finding import Finding
 from wiz_dagster.recovery import POOL, counts_runs, pool_limit
 
@@ -49,6 +50,7 @@ def _instance(home: Path) -> Iterator[Finding]:
         yield Finding("Dagster instance", True, str(home))
         yield _monitoring(instance)
         yield _pool(instance)
+        yield from examine_limits(instance, SHIPPED)
 
 
 def _monitoring(instance: DagsterInstance) -> Finding:

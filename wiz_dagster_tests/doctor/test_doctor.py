@@ -10,6 +10,7 @@ from elasticsearch import Elasticsearch
 
 from wiz_dagster.cli import wiz_dagster
 from wiz_dagster.doctor import examine
+from wiz_dagster.doctor.dagster_instance import examine_dagster
 from wiz_dagster.doctor.finding import Finding
 from wiz_dagster.elasticsearch import latest_views
 from wiz_dagster.elasticsearch.latest_views import VIEWS
@@ -131,6 +132,27 @@ def test_an_instance_in_which_a_killed_run_blocks_the_next_is_refused(environmen
     assert {"run monitoring", "pool wiz_api"} <= set(failures(environment))
     (Path(environment["DAGSTER_HOME"]) / "dagster.yaml").write_text("telemetry: 7")
     assert "isn't valid" in failures(environment)["Dagster instance"]
+
+
+@pytest.mark.parametrize(
+    ("shipped", "changed", "name", "said"),
+    [
+        ("key: wiz/whole_day", "key: somebody/else", "run queue", "lacks the line `- key: wiz/whole_day`"),
+        ("limit: 2", "limit: 3", "run queue", "may take all 4 places"),
+        ("max_concurrent_runs: 6", "max_concurrent_runs: 3", "run queue", "may take all 3 places"),
+        ("class: QueuedRunCoordinator", "class: DefaultRunCoordinator", "run queue", "take run_coordinator"),
+        ("op_failure: false", "op_failure: true", "run retries", "take the block run_retries"),
+    ],
+)
+def test_a_line_that_keeps_a_place_for_the_refresh_is_missed_by_name(
+    environment: dict[str, str], shipped: str, changed: str, name: str, said: str
+) -> None:
+    text = DEPLOYED.read_text().replace(shipped, changed)
+    if "Default" in changed:
+        text = "run_coordinator: {module: dagster._core.run_coordinator, class: DefaultRunCoordinator}"
+    (Path(environment["DAGSTER_HOME"]) / "dagster.yaml").write_text(text)
+    found = {one.name: one for one in examine_dagster(environment)}[name]
+    assert (found.ok, said in found.detail) == (False, True), found.line()
 
 
 def test_a_finding_is_one_line() -> None:
