@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from dagster_webserver.cli import DEFAULT_WEBSERVER_HOST
 
+from wiz_dagster.alerts.settings import AlertSettings
 from wiz_dagster.defend.settings import ReceiverSettings
 from wiz_dagster.sandbox.certificates import AUTHORITY, SERVER, make_authority, make_certificate
 from wiz_dagster.settings import ElasticsearchSettings, LandingSettings, PipelineSettings, WizSettings, variables
@@ -25,7 +26,7 @@ def test_the_web_server_listens_on_loopback_where_nobody_says_otherwise() -> Non
 
 
 def test_the_page_names_variables_and_files_that_there_are() -> None:
-    models = (WizSettings, ElasticsearchSettings, LandingSettings, PipelineSettings, ReceiverSettings)
+    models = (WizSettings, ElasticsearchSettings, LandingSettings, PipelineSettings, ReceiverSettings, AlertSettings)
     known = {name for model in models for name in variables(model)}
     assert set(re.findall(r"\b(?:WIZ|ELASTICSEARCH)_[A-Z_]+", PAGE)) <= known
     for link in re.findall(r"\]\(([^)#]+)\)", PAGE):
