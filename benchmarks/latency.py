@@ -5,7 +5,7 @@
 What runs is the daemon with the shipped instance, the schedule `refresh`, the webhook's receiver and sensor. The tenant
 lives in real time and its emulator in a process of its own; documents go to a real node, started for this
 (or the one that ELASTICSEARCH_URL names). The request budget and the lag are the default ones. Measuring begins when
-the day is landed and the first refresh is through, and ends when the last event is found or its bound is over.
+the day is landed and all is started, and ends when the last event is found or its bound is over.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Watch:
         answer = self.elasticsearch.search(
             index=self.index,
             query={"range": {"event.ingested": {"gte": self.since.isoformat()}}},
-            source=["data_stream.dataset", "event.id", "wiz.defend.id", "wiz.defend.trigger.type", *_moment_fields()],
+            source=["data_stream.dataset", "event.id", "event.action", "wiz.defend.id", *_moment_fields()],
             size=10_000,
             ignore_unavailable=True,
         )
@@ -92,9 +92,9 @@ class Watch:
                     self.found.setdefault(event.dataset, []).append((now - event.moment).total_seconds())
         self.waiting = {key: events for key, events in self.waiting.items() if events}
 
-    def oldest(self) -> datetime | None:
-        """The time of the oldest event that is still waited for."""
-        return min((one.moment for events in self.waiting.values() for one in events), default=None)
+    def youngest(self) -> datetime | None:
+        """The time of the youngest event that is still waited for."""
+        return max((one.moment for events in self.waiting.values() for one in events), default=None)
 
 
 def _moment_fields() -> list[str]:
@@ -105,9 +105,9 @@ def _states(source: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], dateti
     """Which event a document may be that of, and until which moment it knows of its node."""
     dataset = STREAMS[source["data_stream"]["dataset"]]
     if dataset == "defend":
-        told = source["wiz"]["defend"]
         # A body tells of one moment: whichever document is made of it shows that it came.
-        yield (dataset, f"{told.get('id')}/{told.get('trigger', {}).get('type')}"), datetime.max.replace(tzinfo=UTC)
+        told = f"{source['wiz']['defend'].get('id')}/{source['event'].get('action')}"
+        yield (dataset, told), datetime.max.replace(tzinfo=UTC)
         return
     value: Any = source
     for name in MOMENT_FIELDS[dataset].split("."):
@@ -135,14 +135,15 @@ def measure(watch: Watch, happenings: Happenings, receiver: Receiver, daemon: Pr
                 if event.dataset == "detection":
                     kind, body = webhook_body(node)
                     send(receiver, [body])
-                    watch.expect(Event("defend", f"{body.get('id')}/{kind}", datetime.now(UTC)))
+                    if body.get("id") == node["id"] and body.get("trigger", {}).get("type") == kind:
+                        watch.expect(Event("defend", f"{node['id']}/{kind.lower()}", datetime.now(UTC)))
         watch.look()
         time.sleep(max(0.0, LOOK_SECONDS - (datetime.now(UTC) - now).total_seconds()))
 
 
 def finish(watch: Watch, bound: timedelta) -> None:
-    """Look on until all is found, or what isn't is older than the bound twice over."""
-    while (oldest := watch.oldest()) is not None and datetime.now(UTC) - oldest < 2 * bound:
+    """Look on until all is found, or what isn't is older than the bound."""
+    while (youngest := watch.youngest()) is not None and datetime.now(UTC) - youngest < bound:
         watch.look()
         time.sleep(LOOK_SECONDS)
 
@@ -191,13 +192,6 @@ def dagster(environment: Mapping[str, str], *arguments: str) -> None:
         raise SystemExit(f"dagster {' '.join(arguments)} failed:\n{done.stderr[-4000:]}")
 
 
-def await_refresh(instance: dg.DagsterInstance) -> None:
-    """Until a refresh that the schedule asked for is through."""
-    wanted = dg.RunsFilter(job_name=JOB, statuses=[DagsterRunStatus.SUCCESS], tags={"dagster/schedule_name": "refresh"})
-    while not instance.get_runs_count(wanted):
-        time.sleep(1)
-
-
 @contextmanager
 def deployment(home: Path, today: date, interval: int) -> Iterator[tuple[dict[str, str], Path]]:
     """The services, and the environment of all that uses them."""
@@ -234,7 +228,6 @@ def run(home: Path, minutes: float, interval: int) -> None:
             running({"daemon": DAEMON}, environment, home / "daemon.log") as processes,
             running_receivers([token()], environment, home / "receiver.log") as (receiver,),
         ):
-            await_refresh(instance)
             began = datetime.now(UTC)
             click.echo(f"Measuring from {began:%H:%M:%S} on.")
             watch = Watch(elasticsearch, f"logs-wiz.*-{environment['WIZ_NAMESPACE']}", began)
