@@ -20,7 +20,7 @@ local function ask(urgent, queued)
   end
   local wait = math.max(line.ready, line["until"]) - now
   if wait > slack then
-    if urgent then line.wanted = now + wait + 2 * step end
+    if urgent then line.wanted = now + wait + step end
     return wait
   end
   if urgent and line.turn > 0 and line.free > line.ready + step / 2 then

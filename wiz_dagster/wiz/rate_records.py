@@ -5,8 +5,9 @@ to wait; neither waits. Any positive rate works, below one request a second too.
 
 `ready` is when the next request may leave, whoever's it is. `free` is the end of the line: who comes takes its next
 slot, so that each waits once and the first to come is the first to go. An urgent request takes no slot; it says until
-when it wants the next one (`wanted`), and who is due then comes again a step later. After an urgent request one of the
-line has its turn (`turn`), so that neither kind waits for ever for the other.
+when it wants the next one (`wanted`), and who is due then comes again a step later. It may come late by a step, for
+which the burst makes up: longer would leave slots unused. After an urgent request one of the line has its turn
+(`turn`), so that neither kind waits for ever for the other.
 """
 
 import fcntl
@@ -62,7 +63,7 @@ class Line:
         wait = max(self.ready, self.until) - now
         if wait > SLACK:
             if urgent:
-                self.wanted = now + wait + 2 * step
+                self.wanted = now + wait + step
             return wait
         if urgent and self.turn and self.free > self.ready + step / 2:
             self.wanted = now + 2 * step

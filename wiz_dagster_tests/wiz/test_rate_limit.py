@@ -212,6 +212,20 @@ def test_a_refresh_goes_before_a_crowd_and_the_crowd_goes_on(tmp_path: Path, clo
     assert max(wait for _, wait in left[False]) < 60
 
 
+def test_a_refresh_that_comes_late_for_its_place_leaves_no_slot_unused(tmp_path: Path, clock: FakeClock) -> None:
+    """In simulated time: one of a refresh that sleeps a second too long each time, beside three of whole days."""
+    record, rate = FileRecord(tmp_path / "budget", 3), 3.0
+    begun, left = clock.now, 0
+    asking = [(begun, number, False) for number in range(4)]
+    while clock.now < begun + 120:
+        clock.now, number, queued = heapq.heappop(asking)
+        wait = record.ask(urgent=number == 0, queued=queued)
+        left += wait <= 0
+        late = 1.0 if number == 0 else 0.0
+        heapq.heappush(asking, (clock.now + (wait + late if wait > 0 else 0.3), number, wait > 0))
+    assert left >= 120 * rate - 2
+
+
 def test_a_refresh_gets_through_within_a_second_while_processes_hammer_the_budget(tmp_path: Path) -> None:
     rate, path = 10.0, tmp_path / "budget"
     command = [sys.executable, "-c", WORKER, str(path), str(rate)]
