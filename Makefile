@@ -39,12 +39,14 @@ lint: install ## Check style, types and the direction of imports
 reference: install ## Write docs/reference anew from the field tables and settings
 	@$(BIN)/python -m scripts.write_reference
 
-bench: install ## Measure a large partition, a refresh, receiver (by wrk), spool, transforms, sinks (QUICK=1: run two)
+bench: install ## Measure a large partition, rate limit, refresh, receiver (by wrk), spool, transforms, sinks (QUICK=1: run three)
 ifdef QUICK
 	@$(BIN)/python -m benchmarks.transform --count 500
 	@$(BIN)/python -m benchmarks.sink.client --count 1000 --rounds 1
+	@$(BIN)/python -m benchmarks.rate_limit --seconds 10
 else
 	@$(BIN)/python -m benchmarks.large_partition
+	@$(BIN)/python -m benchmarks.rate_limit
 	@$(BIN)/python -m benchmarks.refresh
 	@$(BIN)/python -m benchmarks.receiver
 	@$(BIN)/python -m benchmarks.sensor_tick
