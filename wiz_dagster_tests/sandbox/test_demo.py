@@ -29,6 +29,8 @@ from wiz_dagster.sandbox.wiz.tenant import Tenant
 from wiz_dagster.settings import ElasticsearchSettings
 
 FEW = {"audit": 30, "issue": 40, "vulnerability": 20, "cloud_configuration_finding": 6, "detection": 10}
+MANY_ENTRIES = FEW | {"audit": 3000}
+"""Enough for the first run to be killed while it lands them."""
 FILES = {"PATH": os.environ["PATH"], "WIZ_DESTINATION": "files"}
 DAYS = {dataset.name: 3 for dataset in PULLED} | {"cloud_configuration_finding_full_posture": 1, "detection": 4}
 WAYS = ["none", "basic", "token", "mutual TLS"]
@@ -209,13 +211,13 @@ def test_an_unreachable_cluster_ends_the_demo_at_once(tmp_path: Path) -> None:
 def test_a_demo_that_was_killed_is_made_good_by_the_next(tmp_path: Path, one_day: None) -> None:
     program = (
         "import sys, os; from pathlib import Path; from wiz_dagster.sandbox.demo import run_demo;"
-        "run_demo(Path(sys.argv[1]), {'WIZ_DESTINATION': 'files'}, {'audit': 3000, 'issue': 40})"
+        f"run_demo(Path(sys.argv[1]), {{'WIZ_DESTINATION': 'files'}}, {MANY_ENTRIES})"
     )
     with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.DEVNULL) as process:
         while process.poll() is None and not list(tmp_path.glob("landing/audit/*")):
             time.sleep(0.05)
         process.kill()
     assert process.returncode == -signal.SIGKILL
-    assert run_demo(tmp_path, FILES, {"audit": 3000, "issue": 40})
+    assert run_demo(tmp_path, FILES, MANY_ENTRIES)
     with DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
         assert {run.status for run in instance.get_runs()} == {DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE}
