@@ -31,9 +31,10 @@ DAYS = [(NOW - timedelta(days=back)).date().isoformat() for back in range(3, -1,
 
 
 def tenant_of(dataset: str, days_ago: int) -> Tenant:
-    """The tenant as it was so many days ago."""
+    """The tenant as it was so many days ago; at whatever time of day, some of its oldest findings changed since."""
     volume = {POSTURE: "cloud_configuration_finding"}.get(dataset, dataset)
-    return Tenant(now=NOW - timedelta(days=days_ago), seed=7, days=10 - days_ago, volumes={volume: 60})
+    a_day = 120 if dataset == "issue" else 60
+    return Tenant(now=NOW - timedelta(days=days_ago), seed=7, days=10 - days_ago, volumes={volume: a_day})
 
 
 class Views:
