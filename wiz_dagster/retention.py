@@ -38,7 +38,8 @@ def forget(
         done["reports"] = forget_reports(zone, names, before)
     if kept.dead_letters is not None:
         before = now - timedelta(days=kept.dead_letters)
-        done["dead_letters"] = sum(forget_dead_letters(open_zone(environment), name, before) for name in names)
+        zone = open_zone(environment)
+        done["dead_letters"] = sum(forget_dead_letters(zone, name, before) for name in names)
     if kept.spool is not None:
         before = now - timedelta(days=kept.spool)
         found = segments(read_spool_settings(environment).spool)

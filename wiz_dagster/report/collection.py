@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 
 from wiz_dagster.datasets.base import Dataset
@@ -17,6 +17,7 @@ from wiz_dagster.landing.landed_day import LandedDay
 from wiz_dagster.landing.manifest import FetchRecord
 from wiz_dagster.landing.receipts import read_receipt
 from wiz_dagster.landing.zone import LandingZone, day_folder
+from wiz_dagster.wiz.windows import day_window
 
 LATE = timedelta(days=1)
 """A day that was first fetched so long after its end lacks what had changed again by then."""
@@ -76,7 +77,7 @@ def collection(zone: LandingZone, dataset: Dataset, days: Sequence[str], receipt
     if last.landed is None:
         return Collection(dataset, found)
     fetches = last.landed.manifest.fetches
-    whole = [fetch for fetch in fetches if fetch.window_start <= _start(day) or dataset.snapshot]
+    whole = [fetch for fetch in fetches if fetch.window_start <= day_window(day).start or dataset.snapshot]
     complete = [fetch.fetched_at for fetch in fetches if fetch.complete]
     receipt = read_receipt(zone, dataset.name, day, receipts)
     return Collection(
@@ -110,8 +111,8 @@ def landed_day(zone: LandingZone, dataset: Dataset, day: str) -> Day:
     except DamagedError as error:
         return Day(State.DAMAGED, problem=str(error))
     fetches = landed.manifest.fetches
-    end = _start(day) + timedelta(days=1)
-    late = not dataset.snapshot and not dataset.pushed and _first(landed) >= end + LATE
+    end = day_window(day).end
+    late = not dataset.snapshot and not dataset.pushed and first_fetch(landed) >= end + LATE
     return Day(_state(dataset, landed, fetches, end), landed, late)
 
 
@@ -131,9 +132,6 @@ def _state(dataset: Dataset, landed: LandedDay, fetches: Sequence[FetchRecord], 
     return State.COMPLETE if dataset.snapshot or dataset.pushed or asked >= end else State.OPEN
 
 
-def _first(landed: LandedDay) -> datetime:
+def first_fetch(landed: LandedDay) -> datetime:
+    """When something of a landed day was first fetched."""
     return min(each.fetched_at for each in (*landed.manifest.fetches, *landed.manifest.parts))
-
-
-def _start(day: str) -> datetime:
-    return datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)

@@ -14,7 +14,7 @@ from wiz_dagster.datasets.base import Dataset
 from wiz_dagster.elasticsearch.latest_views import LatestView, view_of
 from wiz_dagster.errors import DamagedError
 from wiz_dagster.landing.zone import LandingZone
-from wiz_dagster.report.collection import Collection, State, collection
+from wiz_dagster.report.collection import Collection, State, collection, first_fetch
 from wiz_dagster.report.counting import COUNTINGS, Counts, Tally
 from wiz_dagster.report.figures import figures_of
 from wiz_dagster.report.open_findings import OPEN_FIELDS, OpenFindings
@@ -173,10 +173,10 @@ def _notes(zone: LandingZone, by_name: dict[str, Collection]) -> tuple[str, ...]
             notes.append(f"{name}: {of.last.problem} Its figures are unknown, not zero.")
         elif state is State.INCOMPLETE:
             notes.append(f"{name}: Wiz announced more nodes than came. Materialize wiz/raw/{name} of the day again.")
-        if of.last.late:
+        if of.last.late and of.last.landed:
             notes.append(
-                f"{name}: first fetched {_first_fetch(of)}. Findings that have changed again since then count on the "
-                "day of that change, so this day's figures are too low."
+                f"{name}: first fetched {first_fetch(of.last.landed):%Y-%m-%d}. Findings that have changed again since "
+                "then count on the day of that change, so this day's figures are too low."
             )
         if of.outdated:
             notes.append(f"{name}: its documents are older than what is landed. Materialize wiz/{name} of the day.")
@@ -188,9 +188,3 @@ def _notes(zone: LandingZone, by_name: dict[str, Collection]) -> tuple[str, ...]
             "that was closed and opened again counts as open in between."
         )
     return tuple(notes)
-
-
-def _first_fetch(of: Collection) -> str:
-    landed = of.last.landed
-    times = [each.fetched_at for each in (*landed.manifest.fetches, *landed.manifest.parts)] if landed else []
-    return f"{min(times):%Y-%m-%d}" if times else "later"

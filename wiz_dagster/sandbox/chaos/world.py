@@ -32,6 +32,7 @@ from wiz_dagster.sandbox.chaos.disk import Disk
 from wiz_dagster.sandbox.chaos.member import Member, NodeMember, with_variable
 from wiz_dagster.sandbox.chaos.proxy import Proxy
 from wiz_dagster.sandbox.chaos.tenant import TenantPlan
+from wiz_dagster.sandbox.dev import DAEMON, DEFINITIONS
 from wiz_dagster.sandbox.processes import HOST, free_port
 from wiz_dagster.sandbox.receivers import Receiver, Way, mutual_tls
 from wiz_dagster.sandbox.state import SandboxState, sandbox_environment, sandbox_instance
@@ -39,8 +40,6 @@ from wiz_dagster.sandbox.wiz.tokens import AUDIENCE, CLIENT_ID, CLIENT_SECRET
 from wiz_dagster.settings import read_elasticsearch_settings
 
 NAMESPACE = "chaos"
-DEFINITIONS = ("-m", "wiz_dagster.definitions")
-DAEMON = ("-m", "dagster._daemon", "run", *DEFINITIONS)
 PROGRAM = ("-c", "from wiz_dagster.cli import main; main()")
 """`wiz-dagster`, as a module that Python finds."""
 EMULATOR = ("-m", "wiz_dagster.sandbox.chaos.tenant")
